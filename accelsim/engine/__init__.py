@@ -1,0 +1,1 @@
+"""Time: engines that turn a task graph and task durations into a timeline."""

@@ -1,0 +1,237 @@
+"""Tensors and the graph of ops over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Literal
+
+from accelsim.documents import Constant
+from accelsim.errors import GraphError
+from accelsim.numerics import FORMATS
+from accelsim.workload.ops import Conv, Host, Loop, MatMul, Op, Recurrent
+
+__all__ = ["Graph", "PrecisionRecipe", "Residual", "Role", "Tensor"]
+
+Role = Literal["weight", "activation", "state", "constant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A typed array. ``format`` is None until a precision is assigned (then it names a number format)."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role = "activation"
+    format: str | None = None
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> float:
+        """Stored bytes; FP32 where no format is assigned."""
+        return self.elements * FORMATS[self.format or "fp32"].bytes_per_element
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionRecipe:
+    """Formats by op-name pattern; the first pattern that matches an op wins, ``default`` takes the rest."""
+
+    name: str
+    default: str
+    patterns: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """A skip connection: an add or concat that joins a tensor with one computed from it (see `Graph.residuals`)."""
+
+    op: str
+    join: Literal["add", "concat"]
+    identity: bool
+    span_ops: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A workload: ops in an order in which each runs after its producers.
+
+    Attributes:
+        name: what reports call it.
+        ops: in execution order.
+        tensors: by name; weights and constants have no producer, nor have ``inputs``.
+        inputs, outputs: tensor names.
+        batch: samples that one execution computes.
+        audio_s: seconds of audio that one execution consumes; None where there is no such thing.
+        recipes: named precision recipes by the workload's author.
+        parameters_used: generator parameters with their owners, for provenance and sensitivity.
+    """
+
+    name: str
+    ops: tuple[Op, ...]
+    tensors: Mapping[str, Tensor]
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    batch: int = 1
+    audio_s: float | None = None
+    recipes: Mapping[str, PrecisionRecipe] = field(default_factory=dict)
+    parameters_used: Mapping[str, Constant | int | float | str | bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def walk(self) -> Iterator[tuple[Op, int]]:
+        """Every op with how often it runs, loop bodies included; a `Loop` itself is not yielded."""
+        for op in self.ops:
+            if isinstance(op, Loop):
+                for inner, times in op.body.walk():
+                    yield inner, times * op.steps
+            else:
+                yield op, 1
+
+    def all_tensors(self) -> Iterator[Tensor]:
+        """Every distinct tensor, those of loop bodies included, once."""
+        seen: set[str] = set()
+        for graph in self._graphs():
+            for tensor in graph.tensors.values():
+                if tensor.name not in seen:
+                    seen.add(tensor.name)
+                    yield tensor
+
+    def _graphs(self) -> Iterator[Graph]:
+        yield self
+        for op in self.ops:
+            if isinstance(op, Loop):
+                yield from op.body._graphs()
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of one execution."""
+        return sum(op.macs for op in self.ops)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Elements of the distinct weight tensors."""
+        return sum(tensor.elements for tensor in self.all_tensors() if tensor.role == "weight")
+
+    @cached_property
+    def weight_bytes(self) -> float:
+        """Stored bytes of the distinct weight tensors, in their assigned formats (FP32 where none is)."""
+        return sum(tensor.bytes for tensor in self.all_tensors() if tensor.role == "weight")
+
+    @cached_property
+    def producers(self) -> dict[str, int]:
+        """Index of the op that makes each tensor."""
+        return {output: index for index, op in enumerate(self.ops) for output in op.outputs}
+
+    @cached_property
+    def last_uses(self) -> dict[str, int]:
+        """Index of the last op that reads each tensor; graph outputs live to the end."""
+        last = {name: index for index, op in enumerate(self.ops) for name in op.inputs}
+        return last | {name: len(self.ops) for name in self.outputs}
+
+    @cached_property
+    def peak_activation_bytes(self) -> float:
+        """Largest sum of the activation and state bytes alive at one op, in the graph's order.
+
+        Graph inputs live from the start to their last use, op outputs from their op to their last use, graph
+        outputs to the end; inputs and outputs of an op are alive together and nothing is updated in place.
+        """
+        alive = sum(self.tensors[name].bytes for name in self.inputs)
+        peak = alive
+        for index, op in enumerate(self.ops):
+            alive += sum(self.tensors[name].bytes for name in op.outputs)
+            peak = max(peak, alive)
+            ended = {name for name in (*op.inputs, *op.outputs) if self.last_uses.get(name, index) == index}
+            alive -= sum(self.tensors[name].bytes for name in ended if self._stored(name))
+        return peak
+
+    def _stored(self, name: str) -> bool:
+        return name in self.producers or name in self.inputs
+
+    @cached_property
+    def residuals(self) -> tuple[Residual, ...]:
+        """Skip connections, in op order."""
+        from accelsim.workload.residuals import find_residuals
+
+        return find_residuals(self)
+
+    def with_tensors(self, tensors: Mapping[str, Tensor], ops: tuple[Op, ...] | None = None) -> Graph:
+        """The same graph over other tensors (and ops)."""
+        return replace(self, tensors=dict(tensors), ops=self.ops if ops is None else ops)
+
+
+def _check(graph: Graph) -> None:
+    """Order, producers and shapes agree; the first that does not is named."""
+    where = f"workload {graph.name}"
+    made = set(graph.inputs) | {name for name, tensor in graph.tensors.items() if tensor.role != "activation"}
+    producers = {output: op.name for op in graph.ops for output in op.outputs}
+    names: set[str] = set()
+    for op in graph.ops:
+        if op.name in names:
+            raise GraphError("stands twice: op names are unique", file=where, field=op.name)
+        names.add(op.name)
+        for name in (*op.inputs, *op.outputs):
+            if name not in graph.tensors:
+                raise GraphError(f"names tensor {name!r}, which does not exist", file=where, field=op.name)
+        for name in op.inputs:
+            if name not in made:
+                raise GraphError(_unmade(name, op, producers), file=where, field=op.name)
+        made.update(op.outputs)
+        _check_shapes(graph, op, where)
+    for name in (*graph.inputs, *graph.outputs):
+        if name not in graph.tensors or name not in made:
+            raise GraphError(f"lists {name!r}, which nothing makes", file=where, field="inputs and outputs")
+    for tensor in graph.tensors.values():
+        if any(size < 1 for size in tensor.shape):
+            raise GraphError("has a size below 1", file=where, field=f"tensor {tensor.name}", value=tensor.shape)
+
+
+def _unmade(name: str, op: Op, producers: dict[str, str]) -> str:
+    if name in producers:
+        return f"reads {name!r}, which {producers[name]!r} makes only later: the graph has a cycle or is not in order"
+    return f"reads {name!r}, which no op makes and which is not an input"
+
+
+def _check_shapes(graph: Graph, op: Op, where: str) -> None:
+    expected: dict[str, int] = {}
+    if isinstance(op, MatMul):
+        groups_read = 1 if op.shared_input else op.groups
+        expected = {op.inputs[0]: groups_read * op.m * op.k, op.outputs[0]: op.groups * op.m * op.n}
+        if len(op.inputs) > 1:
+            expected[op.inputs[1]] = op.groups * op.k * op.n
+    elif isinstance(op, Conv):
+        weight = op.in_channels * op.out_channels // op.groups * prod(op.kernel)
+        expected = {
+            op.inputs[0]: op.batch * op.in_channels * prod(op.input_size),
+            op.inputs[1]: weight,
+            op.outputs[0]: op.batch * op.out_channels * prod(op.output_size),
+        }
+    elif isinstance(op, Recurrent):
+        rows = op.directions * op.gates * op.hidden_size
+        expected = {
+            op.inputs[0]: op.steps * op.batch * op.input_size,
+            op.inputs[1]: rows * op.input_size,
+            op.inputs[2]: rows * op.hidden_size,
+            op.outputs[0]: op.steps * op.batch * op.directions * op.hidden_size,
+        }
+    elif isinstance(op, Loop):
+        for made, read in op.carried:
+            if op.body.tensors[made].shape != op.body.tensors[read].shape:
+                raise GraphError(f"carries {made!r} into {read!r} of another shape", file=where, field=op.name)
+    elif not isinstance(op, Host):
+        return
+    for name, elements in expected.items():
+        tensor = graph.tensors[name]
+        if tensor.elements != elements:
+            raise GraphError(
+                f"needs {elements} elements of {name!r}, whose shape {tensor.shape} has {tensor.elements}",
+                file=where,
+                field=op.name,
+            )
