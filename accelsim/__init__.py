@@ -1,0 +1,68 @@
+"""accelsim: how fast, how large, how hungry and how accurate a network is on an accelerator.
+
+>>> import accelsim
+>>> result = accelsim.simulate("resnet-18", "systolic-32x32", precision="int8", intervals=False)
+>>> result.bottleneck
+'array'
+
+Names load on first use, so that importing the package stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from accelsim.version import __version__
+
+if TYPE_CHECKING:
+    from accelsim import numerics
+    from accelsim.api import Comparison, Result, compare, from_onnx, simulate
+    from accelsim.errors import AccelsimError, InfeasibleError, InputError
+    from accelsim.hardware.load import Architecture, load_architecture
+    from accelsim.workload.graph import Graph
+    from accelsim.workload.load import load_workload
+
+__all__ = [
+    "AccelsimError",
+    "Architecture",
+    "Comparison",
+    "Graph",
+    "InfeasibleError",
+    "InputError",
+    "Result",
+    "__version__",
+    "compare",
+    "from_onnx",
+    "load_architecture",
+    "load_workload",
+    "numerics",
+    "simulate",
+]
+
+_HOMES = {
+    "AccelsimError": "errors",
+    "Architecture": "hardware.load",
+    "Comparison": "api",
+    "Graph": "workload.graph",
+    "InfeasibleError": "errors",
+    "InputError": "errors",
+    "Result": "api",
+    "compare": "api",
+    "from_onnx": "api",
+    "load_architecture": "hardware.load",
+    "load_workload": "workload.load",
+    "simulate": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "numerics":
+        return import_module("accelsim.numerics")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+    return getattr(import_module(f"accelsim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,21 +10,47 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from accelsim.errors import InputError, closest
 
-__all__ = ["Authored", "Constant", "Count", "NonNegative", "Positive", "Share", "read_yaml", "validated"]
+__all__ = [
+    "Authored",
+    "Constant",
+    "Count",
+    "NonNegative",
+    "Positive",
+    "Share",
+    "bundled_folder",
+    "number_complaint",
+    "parse_yaml",
+    "read_yaml",
+    "validated",
+]
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_NODES = 100_000
 
-_QUANTITY = re.compile(r"^\s*([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Zµ][\w/µ]*)\s*$")
-_PREFIXES = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12}
+_MAX_MESSAGE_CHARACTERS = 300
+_SUFFIXES = ("value", "low", "high")
+
+
+def bundled_folder(kind: Literal["architectures", "workloads"]) -> Path:
+    """The folder of the bundled descriptions: inside the installed package, else at the root of the source tree.
+
+    Raises:
+        InputError: neither exists, so the installation is not complete.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "bundled" / kind, package.parent / kind):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"has no folder of bundled {kind}", file=package, remedy="install accelsim again")
 
 
 class Authored(BaseModel):
@@ -40,6 +66,9 @@ class Constant(Authored):
     range of an assumed constant is what the intervals of a result span.
     """
 
+    # Strict, because `value: yes` and `value: "3"` are slips and not numbers.
+    model_config = ConfigDict(strict=True)
+
     value: float
     source: str = Field(min_length=1, description="a citation, or 'assumed'")
     low: float | None = None
@@ -51,12 +80,11 @@ class Constant(Authored):
     def _has_an_owner(cls, data: Any) -> Any:
         if isinstance(data, Constant | dict):
             return data
-        if isinstance(data, bool) or not isinstance(data, int | float):
-            raise ValueError(_not_a_number(data))
-        raise ValueError(
-            "is a number without an owner|"
-            f"write {{value: {data!r}, source: <citation>}}, or {{value: {data!r}, low: , high: , source: assumed, why: }}"
-        )
+        if isinstance(data, bool) or not isinstance(data, int | float) or not math.isfinite(data):
+            raise PydanticCustomError("not_a_number", "must be a number")
+        published = f"{{value: {data!r}, source: <citation>}}"
+        assumed = f"{{value: {data!r}, low: , high: , source: assumed, why: }}"
+        raise ValueError(f"is a number without an owner|write {published}, or {assumed}")
 
     @model_validator(mode="after")
     def _range_is_stated(self) -> Constant:
@@ -71,7 +99,7 @@ class Constant(Authored):
     @property
     def assumed(self) -> bool:
         """Whether nothing is published for it."""
-        return self.source.split(":")[0].strip().lower() == "assumed"
+        return re.match(r"\s*assumed\b", self.source, re.IGNORECASE) is not None
 
     def replaced(self, value: float, source: str = "override") -> Constant:
         """The same constant with a value that the user has set: no longer assumed."""
@@ -113,7 +141,10 @@ Share = Annotated[Constant, AfterValidator(_share)]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2-like numbers (``1e9`` is a float), no aliases, no duplicate keys, bounded depth and size."""
+    """The scalars of YAML 1.2 (``1e9`` is a number, ``010`` and ``no`` are not 8 and false) and no tricks.
+
+    Aliases, tags, duplicate keys and keys that are not text are refused; depth and size are bounded.
+    """
 
     depth = 0
     nodes = 0
@@ -121,57 +152,83 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed")
+        tag = getattr(self.peek_event(), "tag", None)  # type: ignore[no-untyped-call]
+        if tag is not None:
+            raise yaml.YAMLError(f"tags ({tag}) are not allowed")
         self.depth += 1
         self.nodes += 1
         if self.depth > MAX_DEPTH or self.nodes > MAX_NODES:
             raise yaml.YAMLError(f"nests deeper than {MAX_DEPTH} levels or holds more than {MAX_NODES} values")
         node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):
+            node.value.encode()  # escapes can name half a surrogate pair, which no output accepts
         self.depth -= 1
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, key in enumerate(keys):
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                raise yaml.YAMLError(f"key {key!r} at line {node.start_mark.line + 1} is not text: quote it")
-            if key in keys[:position]:
-                raise yaml.YAMLError(f"key {key!r} stands twice at line {node.start_mark.line + 1}")
+                raise yaml.YAMLError(f"key {key!r} at line {line} is not text: quote it")
+            if key in seen:
+                raise yaml.YAMLError(f"key {key!r} stands twice, again at line {line}")
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":timestamp", ":merge"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+# Every alternative consumes each character once: no pattern here backtracks over a long run of digits.
+_SCALARS = {
+    "bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    "null": (r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    "int": (r"^(?:[-+]?(?:0|[1-9][\d_]*)|0x[\da-fA-F]+)$", "-+0123456789"),
+    "float": (
+        r"^(?:[-+]?(?:\d[\d_]*(?:\.\d*)?[eE][-+]?\d+|\d[\d_]*\.\d*|\.\d+(?:[eE][-+]?\d+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN))$",
+        "-+0123456789.",
+    ),
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?\d*([eE][-+]?\d+)|\d[\d_]*\.\d*|\.\d+([eE][-+]?\d+)?|\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
-    list("-+0123456789."),
-)
+_Loader.yaml_implicit_resolvers = {}
+for _tag, (_pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern, re.ASCII), list(_first))
+
+
+def parse_yaml(text: str, *, file: object = None) -> Any:
+    """The plain data that ``text`` holds.
+
+    Raises:
+        InputError: not YAML, or it uses aliases, tags or duplicate keys, or nests too deeply.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
+        message = " ".join(str(error).split())
+        if len(message) > _MAX_MESSAGE_CHARACTERS:
+            message = f"{message[: _MAX_MESSAGE_CHARACTERS - 3]}..."
+        raise InputError(f"is not valid YAML: {message}", file=file) from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping from ``path``.
 
     Raises:
-        InputError: the file is missing, unreadable, larger than 1 MiB, not UTF-8, not YAML, uses aliases or
+        InputError: the file is missing, unreadable, larger than 1 MiB, not UTF-8, not YAML, uses aliases, tags or
             duplicate keys, nests too deeply, or is not a mapping.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise InputError(f"has {size} bytes; at most {MAX_FILE_BYTES} are read", file=path)
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from None
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})", file=path) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(f"is larger than {MAX_FILE_BYTES} bytes", file=path)
+    try:
+        data = parse_yaml(content.decode("utf-8"), file=path)
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8 text (byte {error.start})", file=path) from None
-    try:
-        data = yaml.load(text, _Loader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InputError(f"is not valid YAML: {' '.join(str(error).split())}", file=path) from None
     if not isinstance(data, dict):
-        raise InputError("must be a mapping of fields", file=path, remedy="see `accelsim schema architecture` or `workload`")
+        remedy = "see `accelsim schema architecture` or `accelsim schema workload`"
+        raise InputError("must be a mapping of fields", file=path, remedy=remedy)
     return data
 
 
@@ -179,88 +236,153 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validated(model: type[Model], data: Any, *, file: object) -> Model:
-    """Validate ``data`` as ``model``; the first complaint becomes an `InputError` with field, value, rule and remedy."""
+    """Validate ``data`` as ``model``; the first complaint becomes an `InputError` with field, value and remedy."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise _as_input_error(error, model, data, file) from None
 
 
+_NUMBER_ERRORS = {
+    "finite_number", "float_type", "float_parsing", "int_parsing", "int_type", "int_parsing_size", "not_a_number",
+}  # fmt: skip
+_WORDING = re.compile(r"^(?:Input|String|List|Tuple|Dictionary|Set|Value|Data) should ")
+
+
 def _as_input_error(error: ValidationError, model: type[BaseModel], data: Any, file: object) -> InputError:
     errors = error.errors(include_url=False)
     first = errors[0]
     location = [str(part) for part in first["loc"]]
-    if first["type"] == "union_tag_not_found":
-        return InputError("has no `kind`", file=file, field=".".join(location), remedy=str(first["msg"]))
-    field = ".".join(_written(location, data))
+    written = _written(location, data)
     value = first["input"] if isinstance(first["input"], str | int | float | bool | None) else None
-    message = str(first["msg"]).removeprefix("Value error, ")
-    rule, _, remedy = message.partition("|")
-    if first["type"] == "extra_forbidden":
-        siblings = _fields_beside(model, location, data)
-        near = closest(location[-1], siblings)
-        remedy = f"did you mean {near!r}?".rstrip(".") if near else f"known fields: {', '.join(sorted(siblings))}"
-        rule, value = "is not a known field", None
-    elif first["type"] == "missing":
-        rule, value = "is missing", None
-    elif first["type"] in ("finite_number", "float_type", "float_parsing", "int_parsing", "int_type"):
-        rule, _, remedy = _not_a_number(first["input"]).partition("|")
-    elif rule and not rule.split()[0].islower():
-        rule = f"is refused: {rule[0].lower()}{rule[1:]}"
+    rule, remedy = _complaint(first, model, location, written)
+    if first["type"] in ("extra_forbidden", "union_tag_not_found", "union_tag_invalid"):
+        value = first.get("ctx", {}).get("tag")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return InputError(rule + more, file=file, field=field, value=value, remedy=remedy or None)
+    return InputError(rule + more, file=file, field=".".join(written), value=value, remedy=remedy or None)
 
 
-def _not_a_number(data: object) -> str:
+def _complaint(
+    error: ErrorDetails, model: type[BaseModel], location: list[str], written: list[str]
+) -> tuple[str, str | None]:
+    """Rule and remedy in our words."""
+    kind, context = error["type"], error.get("ctx", {})
+    rule, _, remedy = str(error["msg"]).removeprefix("Value error, ").partition("|")
+    if kind == "extra_forbidden":
+        siblings = _fields_beside(model, location)
+        near = closest(location[-1], siblings)
+        return "is not a known field", f"did you mean {near!r}?" if near else f"known fields: {', '.join(siblings)}"
+    if kind == "missing":
+        return "is missing", None
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        tags, field = context.get("expected_tags"), str(context.get("discriminator", "'kind'")).strip("'")
+        absent = kind == "union_tag_not_found"
+        return f"has no `{field}`" if absent else f"is not a known `{field}`", f"write one of {tags}" if tags else None
+    if kind in _NUMBER_ERRORS:
+        return number_complaint(error["input"], ".".join(written))
+    if kind in ("bool_type", "bool_parsing"):
+        return "must be true or false", None
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return "must be a mapping of fields", None
+    rule = _WORDING.sub("must ", rule)
+    return (rule if rule.split()[0].islower() else f"is refused: {rule[:1].lower()}{rule[1:]}"), remedy
+
+
+_QUANTITY = re.compile(r"^\s*([-+]?[\d_.]+(?:[eE][-+]?\d+)?)\s*([a-zA-Zµ][\w/µ]*)\s*$")
+_PREFIXES = {
+    "": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15,
+    "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40,
+}  # fmt: skip
+_UNITS = {
+    "bytes": "byte", "byte": "byte", "bits": "bit", "bit": "bit", "FLOPS": "op", "OPS": "op", "OP": "op",
+    "Hz": "hertz", "hz": "hertz", "m2": "area", "B": "byte", "b": "bit", "J": "joule", "j": "joule",
+    "W": "watt", "w": "watt", "V": "volt", "v": "volt", "A": "ampere", "F": "farad", "S": "siemens", "s": "second",
+}  # fmt: skip
+
+
+def number_complaint(data: object, field: str) -> tuple[str, str | None]:
+    """Rule and remedy for ``data`` where ``field``, whose name ends in its unit, wants a number."""
     if isinstance(data, float) and not math.isfinite(data):
-        return "must be a finite number"
+        return "must be a finite number", None
+    if isinstance(data, int) and not isinstance(data, bool):
+        return "is too large a number", None
     match = _QUANTITY.match(data) if isinstance(data, str) else None
-    if match:
-        number, unit = match.groups()
-        scale = _PREFIXES.get(unit[0], None) if len(unit) > 1 else None
-        try:
-            plain = f"{float(number) * scale:g}" if scale else number
-        except ValueError:
-            plain = number
-        return f"must be a plain number: the unit is in the field's name|write {plain}"
-    return "must be a number"
+    if match is None:
+        return "must be a number", None
+    rule = "must be a plain number: the unit is in the field's name"
+    name = next((part for part in reversed(field.split(".")) if part not in _SUFFIXES), "")
+    written, wanted = _unit(match[2].split("/")[0]), _unit(name.split("_per_")[0].rpartition("_")[2])
+    try:
+        number = float(match[1])
+    except ValueError:
+        return rule, None
+    if written is None or (wanted is not None and wanted[0] != written[0]):
+        return rule, "write the number alone"
+    return rule, f"write {_shortest(number * written[1] / (wanted[1] if wanted else 1.0))}"
+
+
+def _unit(text: str) -> tuple[str, float] | None:
+    """What ``text`` measures and its size in the plain unit of that: GHz is ("hertz", 1e9)."""
+    for ending, quantity in _UNITS.items():
+        scale = _PREFIXES.get(text[: -len(ending)]) if text.endswith(ending) else None
+        if scale is not None:
+            return quantity, scale**2 if quantity == "area" else scale
+    return None
+
+
+def _shortest(number: float) -> str:
+    return f"{number:g}" if float(f"{number:g}") == number else f"{number:.15g}"
 
 
 def _written(location: list[str], data: Any) -> list[str]:
     """The part of a pydantic location that stands in the document (union tags do not)."""
     path: list[str] = []
     here = data
-    for part in location:
+    for position, part in enumerate(location):
         if isinstance(here, dict) and part in here:
             here = here[part]
-        elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
+        elif isinstance(here, list | tuple) and part.isdecimal() and int(part) < len(here):
             here = here[int(part)]
-        elif part is not location[-1]:
+        elif position < len(location) - 1:
             continue
         path.append(part)
     return path
 
 
-def _fields_beside(model: type[BaseModel], location: list[str], data: Any) -> list[str]:
-    """Names of the fields that the model knows where an unknown field was written."""
-    here: Any = model
+def _fields_beside(model: type[BaseModel], location: list[str]) -> list[str]:
+    """Names of the fields that the models know where an unknown field was written."""
+    here: list[Any] = [model]
     for part in location[:-1]:
         here = _step(here, part)
-        if here is None:
-            return []
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    return sorted({name for each in here if _is_model(each) for name in each.model_fields})
 
 
-def _step(annotation: Any, part: str) -> Any:
-    """The model class reached from ``annotation`` through a field, an index or a union tag named ``part``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        field = annotation.model_fields.get(part)
-        return None if field is None else _model_in(field.annotation)
-    return annotation
+def _step(annotations: list[Any], part: str) -> list[Any]:
+    """The annotations reached through a field, key or index named ``part``, or those of a union that bear that tag."""
+    reached: list[Any] = []
+    for annotation in annotations:
+        if _is_model(annotation):
+            if part in annotation.model_fields:
+                reached += _members(annotation.model_fields[part].annotation)
+        elif get_args(annotation):
+            reached += _members(get_args(annotation)[-1 if get_origin(annotation) is dict else 0])
+    if reached:
+        return reached
+    tagged = [each for each in annotations if _is_model(each) and _bears_tag(each, part)]
+    return tagged or annotations
 
 
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type):
-        return annotation if issubclass(annotation, BaseModel) else None
-    found = [model for model in map(_model_in, getattr(annotation, "__args__", ())) if model is not None]
-    return found[0] if found else None
+def _members(annotation: Any) -> list[Any]:
+    """The alternatives of a union; any other annotation is its only one."""
+    if _is_model(annotation) or get_origin(annotation) in (dict, list, tuple):
+        return [annotation]
+    return [member for argument in get_args(annotation) for member in _members(argument)]
+
+
+def _bears_tag(model: type[BaseModel], tag: str) -> bool:
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

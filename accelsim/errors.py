@@ -9,7 +9,8 @@ Anything else that escapes is a defect of ours (exit code 1).
     │   ├── GraphError         a workload graph that is not consistent (cycle, shapes, missing producer)
     │   └── UnsupportedError   an op, format or option that is not modelled
     ├── InfeasibleError        well-formed, but it fits nowhere
-    └── EngineError            a task graph that an engine cannot run (deadlock, refused feature)
+    ├── EngineError            a task graph that an engine cannot run (deadlock, refused feature)
+    └── CertificateError       a result that breaks one of its certificates: a defect of ours after all
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "AccelsimError",
+    "CertificateError",
     "EngineError",
     "GraphError",
     "Infeasible",
@@ -110,6 +112,14 @@ class InfeasibleError(AccelsimError):
 
 class EngineError(AccelsimError):
     """A task graph that an engine cannot run: a deadlock, or a feature that the engine refuses by name."""
+
+
+class CertificateError(AccelsimError):
+    """A result that breaks its certificates; ``broken`` lists them. Please report it: it is a defect of accelsim."""
+
+    def __init__(self, broken: list[str]) -> None:
+        self.broken = broken
+        super().__init__(f"the result breaks its certificates: {'; '.join(broken)}.")
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -55,6 +55,16 @@ class Format:
     def bytes_per_element(self) -> float:
         return self.bits_per_element / 8
 
+    def describe(self) -> str:
+        """One line: element, scale and stored bits."""
+        element = self.element
+        if isinstance(element, Float):
+            kind = f"float, 1 sign, {element.exponent_bits} exponent, {element.mantissa_bits} mantissa bits"
+        else:
+            kind = f"two's complement integer of {element.bits} bits"
+        scale = f", a scale of {self.scale_bits} bits for each block of {self.block}" if self.block else ""
+        return f"{kind}{scale}: {self.bits_per_element:g} bits an element"
+
 
 def _mx(name: str, element: Float | Integer) -> Format:
     return Format(name, element, block=32, scale_bits=8)

@@ -13,7 +13,7 @@ from accelsim.errors import GraphError
 from accelsim.numerics import FORMATS
 from accelsim.workload.ops import Conv, Host, Loop, MatMul, Op, Recurrent
 
-__all__ = ["Graph", "PrecisionRecipe", "Residual", "Role", "Tensor"]
+__all__ = ["Calibration", "Graph", "PrecisionRecipe", "Residual", "Role", "Tensor"]
 
 Role = Literal["weight", "activation", "state", "constant"]
 
@@ -39,12 +39,28 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionRecipe:
-    """Formats by op-name pattern; the first pattern that matches an op wins, ``default`` takes the rest."""
+    """Formats by op-name pattern; the first pattern that matches an op wins, ``default`` takes the rest.
+
+    ``alternatives`` names the recipes of the same workload that are equally compatible with what is published.
+    """
 
     name: str
     default: str
     patterns: tuple[tuple[str, str], ...] = ()
     source: str = ""
+    why: str = ""
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Published figures that assumed parameters were chosen to match on one architecture; ``note`` says how far that goes.
+
+    A result calibrated on a figure is not a prediction of it, so results carry the note.
+    """
+
+    architecture: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,8 @@ class Graph:
         audio_s: seconds of audio that one execution consumes; None where there is no such thing.
         recipes: named precision recipes by the workload's author.
         parameters_used: generator parameters with their owners, for provenance and sensitivity.
+        origin: what `load_workload` makes it from (None: made by hand), and ``overrides``, the parameters given to it.
+        calibration: what its assumed parameters were fitted to, if anything.
     """
 
     name: str
@@ -82,6 +100,9 @@ class Graph:
     audio_s: float | None = None
     recipes: Mapping[str, PrecisionRecipe] = field(default_factory=dict)
     parameters_used: Mapping[str, Constant | int | float | str | bool] = field(default_factory=dict)
+    origin: str | None = None
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         _check(self)

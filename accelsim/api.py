@@ -1,0 +1,316 @@
+"""What users call: the stages composed, with results that know how to show themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelsim.errors import CertificateError, InputError
+from accelsim.hardware.load import Architecture, load_architecture
+from accelsim.mapping.lower import Detail
+from accelsim.pipeline import Engine, Evaluation
+from accelsim.report import document
+from accelsim.report.files import write_text_atomically
+from accelsim.study.compare import PrecisionComparison, compare_precisions
+from accelsim.study.estimate import Estimate, estimate
+from accelsim.workload.graph import Graph
+from accelsim.workload.load import load_workload, reloaded
+from accelsim.workload.precision import PrecisionArgument
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Comparison", "Result", "compare", "from_onnx", "simulate"]
+
+
+class Result:
+    """One workload on one architecture at one precision.
+
+    Metrics are attributes with their units in the name; ``intervals`` says what they span over the constants that
+    nobody has published, ``sensitivity`` which of those matter most.
+    """
+
+    def __init__(self, estimated: Estimate) -> None:
+        self.estimate = estimated
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The mapping, task graph and timeline behind the metrics."""
+        return self.estimate.evaluation
+
+    @property
+    def latency_s(self) -> float:
+        return self.evaluation.latency_s
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Latency over seconds of audio; None for workloads without audio."""
+        return self.evaluation.real_time_factor
+
+    @property
+    def throughput_per_s(self) -> float:
+        return self.evaluation.throughput_per_s
+
+    @property
+    def energy_j(self) -> float:
+        return self.evaluation.energy_j
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Chip area where it is known."""
+        return self.evaluation.area_mm2
+
+    @property
+    def dram_bytes(self) -> float:
+        return self.evaluation.dram_bytes
+
+    @property
+    def macs(self) -> int:
+        return self.evaluation.macs
+
+    @property
+    def weight_bytes(self) -> float:
+        """Stored bytes of the weights at this precision."""
+        return self.evaluation.weight_bytes
+
+    @property
+    def utilization(self) -> dict[str, float]:
+        """Busy share of the time by resource; ``macs`` is achieved over peak MACs."""
+        return self.evaluation.utilization
+
+    @property
+    def bottleneck(self) -> str:
+        """The resource that is busy longest."""
+        return self.evaluation.bottleneck
+
+    @property
+    def resources(self) -> dict[str, dict[str, float]]:
+        """Memory used and available, bytes."""
+        return self.evaluation.resources
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """{metric: (low, high)} over assumed constants; empty when they were not asked for."""
+        return self.estimate.intervals
+
+    @property
+    def sensitivity(self) -> pd.DataFrame:
+        """A row an assumed constant, by falling effect on latency: path, nominal, low and high of each metric, why."""
+        from accelsim.report.tables import sensitivity_frame
+
+        return sensitivity_frame(self.estimate.sensitivity)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know, such as which figures were calibrated."""
+        return self.estimate.notes
+
+    @cached_property
+    def ops(self) -> pd.DataFrame:
+        """A row an op: unit, macs, bytes, start_s, end_s, stall_s, energy_j and its mapping."""
+        from accelsim.report.tables import ops_frame
+
+        return ops_frame(self.evaluation)
+
+    def check(self) -> bool:
+        """True if every certificate of this result holds.
+
+        Raises:
+            CertificateError: naming those that are broken; that is a defect of accelsim.
+        """
+        broken = self.evaluation.check()
+        if broken:
+            raise CertificateError(broken)
+        return True
+
+    def to_document(self) -> dict[str, Any]:
+        """The result as plain data, as the command line's ``--json`` prints it."""
+        return document.result_document(self.estimate)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The result as JSON text; also written to ``path`` if one is given."""
+        return _json(self.to_document(), path)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The scalar metrics as a frame of one row."""
+        import pandas as pd
+
+        data = self.to_document()
+        return pd.DataFrame([{key: value for key, value in data.items() if not isinstance(value, dict | list)}])
+
+    def to_html(self, path: str | Path) -> None:
+        """Write a self-contained report."""
+        from accelsim.report.html import result_html
+
+        write_text_atomically(Path(path), result_html(self.estimate))
+
+    def to_perfetto(self, path: str | Path) -> None:
+        """Write the timeline as a trace that Perfetto opens."""
+        from accelsim.report.perfetto import write_trace
+
+        write_trace(self.evaluation, Path(path))
+
+    def __repr__(self) -> str:
+        run = self.evaluation
+        return f"<Result {run.workload.name} on {run.architecture.name} in {run.choice.label}: {self.latency_s:.6g} s>"
+
+
+class Comparison:
+    """Several precisions side by side; the first is the baseline, the last what it is compared with."""
+
+    def __init__(self, comparison: PrecisionComparison) -> None:
+        self.comparison = comparison
+        self.runs = {name: Result(comparison.estimate(name)) for name in comparison.names}
+
+    @property
+    def speedup(self) -> float:
+        """Latency of the first precision over that of the last."""
+        return self.comparison.speedup
+
+    @property
+    def speedups(self) -> dict[str, float]:
+        """Latency of the first precision over that of each."""
+        return self.comparison.speedups
+
+    @property
+    def compression(self) -> float:
+        """Weight bytes in FP32 over those at the last precision."""
+        return self.comparison.compression
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Intervals of speedup and compression over assumed constants."""
+        return self.comparison.intervals
+
+    @property
+    def sensitivity(self) -> pd.DataFrame:
+        """A row an assumed constant, by falling effect on the speed-up."""
+        from accelsim.report.tables import sensitivity_frame
+
+        return sensitivity_frame(self.comparison.sensitivity)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know, such as which figures were calibrated."""
+        return self.comparison.notes
+
+    def check(self) -> bool:
+        """As `Result.check`, for every run."""
+        return all(run.check() for run in self.runs.values())
+
+    def to_document(self) -> dict[str, Any]:
+        """The comparison as plain data, as the command line's ``--json`` prints it."""
+        return document.comparison_document(self.comparison)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The comparison as JSON text; also written to ``path`` if one is given."""
+        return _json(self.to_document(), path)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The scalar metrics, a row a precision."""
+        import pandas as pd
+
+        return pd.concat([run.to_frame() for run in self.runs.values()], ignore_index=True)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write a self-contained report."""
+        from accelsim.report.html import comparison_html
+
+        write_text_atomically(Path(path), comparison_html(self.comparison))
+
+    def __repr__(self) -> str:
+        names = self.comparison.names
+        return f"<Comparison {names[0]} -> {names[-1]}: speed-up {self.speedup:.3g}, compression {self.compression:.3g}>"
+
+
+def _json(data: Mapping[str, Any], path: str | Path | None) -> str:
+    text = json.dumps(data, indent=2, allow_nan=False)
+    if path is not None:
+        write_text_atomically(Path(path), text + "\n")
+    return text
+
+
+def _workload(workload: Graph | str | Path, batch: int | None) -> Graph:
+    if not isinstance(workload, Graph):
+        return load_workload(workload) if batch is None else load_workload(workload, batch=batch)
+    if batch is None or batch == workload.batch:
+        return workload
+    if workload.origin is None:
+        raise InputError(
+            f"cannot change: this graph was made for {workload.batch}", field="batch", value=batch,
+            remedy="load the workload with the batch that you want",
+        )  # fmt: skip
+    return reloaded(workload, {"batch": batch})
+
+
+def _architecture(architecture: Architecture | str | Path) -> Architecture:
+    return architecture if isinstance(architecture, Architecture) else load_architecture(architecture)
+
+
+def simulate(
+    workload: Graph | str | Path,
+    architecture: Architecture | str | Path,
+    *,
+    precision: PrecisionArgument | None = None,
+    batch: int | None = None,
+    engine: Engine = "auto",
+    detail: Detail = "op",
+    intervals: bool = True,
+) -> Result:
+    """Latency, energy and utilisation of a workload on an architecture.
+
+    Args:
+        workload: a graph, a bundled name, or a path to a workload file or ONNX model.
+        architecture: loaded, a bundled name, or a path.
+        precision: a format, a recipe of the workload, or {op-name pattern: format}; None takes the architecture's
+            first format.
+        batch: samples an execution; None keeps the workload's own.
+        engine: ``auto``, ``maxplus`` (compiled) or ``des`` (SimPy, the reference).
+        detail: ``op`` for a few tasks an op, ``tile`` for one a tile transfer and tile computation.
+        intervals: also evaluate over the ranges of assumed constants (some tens of evaluations).
+
+    Raises:
+        AccelsimError: bad input, or a workload that fits nowhere; the message says what to change.
+    """
+    return Result(
+        estimate(
+            _workload(workload, batch), _architecture(architecture), precision,
+            engine=engine, detail=detail, intervals=intervals,
+        )
+    )  # fmt: skip
+
+
+def compare(
+    workload: Graph | str | Path,
+    architecture: Architecture | str | Path,
+    *,
+    precisions: Sequence[str] = ("fp16", "int4"),
+    batch: int | None = None,
+    engine: Engine = "auto",
+    detail: Detail = "op",
+    intervals: bool = True,
+) -> Comparison:
+    """Speed-up and compression between precisions: the first is the baseline. Arguments as `simulate`."""
+    return Comparison(
+        compare_precisions(
+            _workload(workload, batch), _architecture(architecture), precisions,
+            engine=engine, detail=detail, intervals=intervals,
+        )
+    )  # fmt: skip
+
+
+def from_onnx(
+    path: str | Path,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    values: Mapping[str, float] | None = None,
+    batch: int | None = None,
+    allow_zero_cost: Collection[str] = (),
+) -> Graph:
+    """The workload graph of an ONNX model; see `accelsim.workload.onnx.from_onnx`."""
+    from accelsim.workload.onnx import from_onnx as read
+
+    return read(path, shapes=shapes, values=values, batch=batch, allow_zero_cost=allow_zero_cost)

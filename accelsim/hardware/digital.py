@@ -1,0 +1,249 @@
+"""The `digital` kind: cores with matrix arrays, vector units and scratchpads, an on-chip network, DRAM and a host.
+
+Every number is a `Constant` with an owner. Cycles count in the clock domain that a component names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from accelsim.documents import Authored, Constant, Count, NonNegative, Positive, Share
+from accelsim.errors import UnsupportedError
+from accelsim.numerics import FORMATS
+
+__all__ = ["DATAFLOWS", "DigitalArchitecture", "MatrixUnit"]
+
+Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary"]
+DATAFLOWS: tuple[Dataflow, ...] = ("weight_stationary", "output_stationary", "input_stationary")
+
+
+def _known_format(name: str) -> str:
+    if name not in FORMATS:
+        from accelsim.errors import closest
+
+        near = closest(name, FORMATS)
+        raise ValueError(f"is not a known format|{f'did you mean {near!r}?' if near else 'see `accelsim list formats`'}")
+    return name
+
+
+FormatName = Annotated[str, AfterValidator(_known_format)]
+
+
+class Clock(Authored):
+    """A clock domain, where it runs now, and the voltage at which the energies of its components are stated."""
+
+    clock_hz: Positive
+    voltage_v: Positive | None = None
+    nominal_clock_hz: Positive | None = None
+    nominal_voltage_v: Positive | None = None
+
+    @property
+    def dynamic_energy_scale(self) -> float:
+        """Switching energy relative to the nominal voltage: C V^2."""
+        if self.voltage_v is None or self.nominal_voltage_v is None:
+            return 1.0
+        return (self.voltage_v.value / self.nominal_voltage_v.value) ** 2
+
+    @property
+    def leakage_scale(self) -> float:
+        """Leakage power relative to the nominal voltage, to first order (a current times V)."""
+        return self.dynamic_energy_scale**0.5
+
+
+class MatrixUnit(Authored):
+    """What one processing element does in one cycle with one format: a (reduction x column) block of MACs."""
+
+    reduction_per_pe: Count
+    columns_per_pe: Count
+    energy_pj_per_mac: NonNegative
+    accumulator: FormatName = "fp32"
+
+    @property
+    def macs_per_pe(self) -> int:
+        return int(self.reduction_per_pe.value * self.columns_per_pe.value)
+
+
+class MatrixArray(Authored):
+    """A systolic or broadcast array of processing elements, ``per_core`` of them in each core.
+
+    ``fill_drain`` says whether the pipeline is filled and drained for every fold (``per_fold``, as SCALE-Sim
+    counts) or only once a tile, with the next operands loaded behind the running ones (``overlapped``).
+    """
+
+    rows: Count
+    columns: Count
+    per_core: Count
+    dataflows: tuple[Dataflow, ...] = Field(min_length=1)
+    fill_drain: Literal["per_fold", "overlapped"]
+    accumulator_bytes: NonNegative
+    units: dict[FormatName, MatrixUnit] = Field(min_length=1)
+    clock: str = "core"
+
+
+class VectorUnit(Authored):
+    """Lanes for everything that is not matrix work; ``simple`` is an add or compare, ``special`` an exp or division."""
+
+    lanes: Count
+    format: FormatName
+    cycles_simple: Positive
+    cycles_special: Positive
+    energy_pj_simple: NonNegative
+    energy_pj_special: NonNegative
+    clock: str = "core"
+
+
+class Scratchpad(Authored):
+    """The software-managed memory of one core. ``ports`` = 1: transfers and compute share its bandwidth."""
+
+    capacity_bytes: Positive
+    bandwidth_bytes_per_cycle: Positive
+    ports: Count
+    read_energy_pj_per_byte: NonNegative
+    write_energy_pj_per_byte: NonNegative
+    clock: str = "core"
+
+
+class Interconnect(Authored):
+    """The on-chip network between cores; bandwidth is that of one link in one direction."""
+
+    topology: Literal["ring", "mesh", "crossbar"]
+    bandwidth_bytes_per_cycle: Positive
+    hop_latency_cycles: NonNegative
+    energy_pj_per_byte_hop: NonNegative
+    clock: str = "core"
+
+    @property
+    def links_per_core(self) -> int:
+        """Links over which one core can receive at the same time."""
+        return {"ring": 2, "mesh": 4, "crossbar": 1}[self.topology]
+
+    def mean_hops(self, cores: int) -> float:
+        """Mean distance between two different cores: c/4 on a ring, 2/3 sqrt(c) on a mesh, 1 through a crossbar."""
+        if cores <= 1:
+            return 0.0
+        return {"ring": max(1.0, cores / 4), "mesh": max(1.0, 2 / 3 * cores**0.5), "crossbar": 1.0}[self.topology]
+
+
+class Dram(Authored):
+    """Off-chip memory; ``bandwidth_bytes_per_s`` is the peak of all channels, ``efficiency`` the part that streams get.
+
+    A transfer moves whole bursts on every channel it touches.
+    """
+
+    channels: Count
+    bandwidth_bytes_per_s: Positive
+    efficiency: Share
+    latency_s: NonNegative
+    burst_bytes: Count
+    capacity_bytes: Positive
+    energy_pj_per_byte: NonNegative
+
+
+class Memory(Authored):
+    """Memory levels outside the cores."""
+
+    dram: Dram
+
+
+class Dma(Authored):
+    """Engines that move data between DRAM and one core's scratchpad."""
+
+    engines: Count
+    bandwidth_bytes_per_cycle: Positive
+    clock: str = "core"
+
+
+class HostLink(Authored):
+    """The link to the host, and what one round trip costs."""
+
+    bandwidth_bytes_per_s: Positive
+    latency_s: NonNegative
+    energy_pj_per_byte: NonNegative
+
+
+class DigitalArchitecture(Authored):
+    """A digital accelerator."""
+
+    kind: Literal["digital"]
+    name: str = Field(min_length=1)
+    description: str = ""
+    node_nm: Positive
+    cores: Count
+    clocks: dict[str, Clock]
+    array: MatrixArray
+    vector: VectorUnit
+    scratchpad: Scratchpad
+    interconnect: Interconnect
+    memory: Memory
+    dma: Dma
+    host: HostLink
+    op_overhead_cycles: NonNegative
+    leakage_w: NonNegative
+    area_mm2: Positive | None = None
+
+    def clock_hz(self, component: str) -> float:
+        """Frequency of the domain that a component (``array``, ``vector``, ...) runs in."""
+        return self.clock_of(component).clock_hz.value
+
+    def clock_of(self, component: str) -> Clock:
+        """The clock domain of a component."""
+        return self.clocks[getattr(self, component).clock]
+
+    @property
+    def n_cores(self) -> int:
+        return int(self.cores.value)
+
+    @property
+    def default_precision(self) -> str:
+        """The first format that the arrays list."""
+        return next(iter(self.array.units))
+
+    def unit(self, format_name: str, *, op: str) -> MatrixUnit:
+        """The matrix unit for a format; `UnsupportedError` where the arrays have none."""
+        try:
+            return self.array.units[format_name]
+        except KeyError:
+            raise UnsupportedError(
+                "has no matrix unit on this architecture",
+                file=f"architecture {self.name}",
+                field=f"precision of {op}",
+                value=format_name,
+                remedy=f"its arrays compute {', '.join(self.array.units)}",
+            ) from None
+
+    def macs_per_cycle(self, format_name: str) -> int:
+        """Multiply-accumulates a cycle of all arrays of all cores."""
+        array = self.array
+        pes = int(array.rows.value * array.columns.value * array.per_core.value) * self.n_cores
+        return pes * self.unit(format_name, op="peak").macs_per_pe
+
+    def peak_ops_per_s(self, format_name: str) -> float:
+        """Peak operations a second (two a MAC) at the current clock."""
+        return 2.0 * self.macs_per_cycle(format_name) * self.clock_hz("array")
+
+    def peak_ops_per_joule(self, format_name: str) -> float:
+        """Peak efficiency at the nominal clock and voltage: every MAC busy, plus leakage."""
+        clock = self.clock_of("array")
+        nominal = (clock.nominal_clock_hz or clock.clock_hz).value
+        macs_per_s = self.macs_per_cycle(format_name) * nominal
+        watts = macs_per_s * self.unit(format_name, op="peak").energy_pj_per_mac.value * 1e-12 + self.leakage_w.value
+        return 2.0 * macs_per_s / watts if watts else float("inf")
+
+    def constants(self) -> dict[str, Constant]:
+        """Every constant by its dotted path, as `override` takes it."""
+        found: dict[str, Constant] = {}
+        _collect(self, "", found)
+        return found
+
+
+def _collect(node: object, path: str, found: dict[str, Constant]) -> None:
+    if isinstance(node, Constant):
+        found[path] = node
+    elif isinstance(node, Authored):
+        for name in type(node).model_fields:
+            _collect(getattr(node, name), f"{path}.{name}" if path else name, found)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            _collect(value, f"{path}.{name}", found)

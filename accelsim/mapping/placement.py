@@ -1,0 +1,107 @@
+"""Where tensors live: which activations stay in the scratchpads, which weights stay there through a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+from accelsim.workload.graph import Graph
+from accelsim.workload.ops import Elementwise, Loop, Move, Op
+from accelsim.workload.vector_work import FOLDED
+
+__all__ = ["aliases", "is_view", "live_bytes", "place_activations", "resident_weights"]
+
+_EXACT_UP_TO = 10
+
+
+def is_view(op: Op) -> bool:
+    """Whether the op moves and computes nothing: its output is its input under another name."""
+    return (isinstance(op, Move) and op.view) or (isinstance(op, Elementwise) and op.function == FOLDED)
+
+
+def aliases(graph: Graph) -> dict[str, str]:
+    """For each output of a view, the tensor whose storage it shares."""
+    roots: dict[str, str] = {}
+    for op in graph.ops:
+        if is_view(op) and op.inputs:
+            source = roots.get(op.inputs[0], op.inputs[0])
+            if graph.tensors[source].role in ("activation", "state"):
+                roots.update(dict.fromkeys(op.outputs, source))
+    return roots
+
+
+def _lifetimes(graph: Graph, roots: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """(first, last) op index of each stored activation; graph outputs live to the end."""
+    lives: dict[str, tuple[int, int]] = {}
+    for name, made in graph.producers.items():
+        root = roots.get(name, name)
+        last = graph.last_uses.get(name, made)
+        first, end = lives.get(root, (made, made))
+        lives[root] = (min(first, made), max(end, last))
+    return lives
+
+
+def place_activations(graph: Graph, budget_bytes: float) -> frozenset[str]:
+    """Activations that stay on chip: each in turn if, over its whole life, all of them fit ``budget_bytes``.
+
+    Graph inputs arrive in DRAM and graph outputs leave through it, so neither is a candidate.
+    """
+    roots = aliases(graph)
+    held = [0.0] * (len(graph.ops) + 1)
+    outside = {roots.get(name, name) for name in (*graph.inputs, *graph.outputs)}
+    kept: set[str] = set()
+    for name, (first, last) in _lifetimes(graph, roots).items():
+        size = graph.tensors[name].bytes
+        if name in outside or graph.tensors[name].role not in ("activation", "state"):
+            continue
+        if all(held[step] + size <= budget_bytes for step in range(first, last + 1)):
+            kept.add(name)
+            for step in range(first, last + 1):
+                held[step] += size
+    return frozenset(kept | {name for name, root in roots.items() if root in kept})
+
+
+def live_bytes(graph: Graph, on_chip: Iterable[str]) -> list[float]:
+    """Bytes of on-chip activations alive at each op."""
+    roots = aliases(graph)
+    kept = {roots.get(name, name) for name in on_chip}
+    held = [0.0] * (len(graph.ops) + 1)
+    for name, (first, last) in _lifetimes(graph, roots).items():
+        if name in kept:
+            for step in range(first, last + 1):
+                held[step] += graph.tensors[name].bytes
+    return held[: len(graph.ops)]
+
+
+def loop_state_bytes(graph: Graph) -> float:
+    """Scratchpad that one step of a loop body needs for its activations and carried states."""
+    states = sum(t.bytes for t in graph.tensors.values() if t.role == "state" and t.name not in graph.inputs)
+    inner = max((loop_state_bytes(op.body) for op in graph.ops if isinstance(op, Loop)), default=0.0)
+    return graph.peak_activation_bytes + states + inner
+
+
+def resident_weights(sizes: Mapping[str, float], room_bytes: float, streaming_bytes: float) -> tuple[str, ...]:
+    """The weights that save most DRAM traffic by staying: all if they fit, else a heaviest subset that fits.
+
+    Each byte kept saves one byte a step, so the heaviest subset is best; it is exact up to 10 tensors and greedy
+    beyond. Where some must stream, ``streaming_bytes`` of the room are left for their tiles.
+    """
+    if sum(sizes.values()) <= room_bytes:
+        return tuple(sizes)
+    room = room_bytes - streaming_bytes
+    names = sorted(sizes, key=lambda name: (-sizes[name], name))
+    small = [name for name in names if sizes[name] <= room]
+    if len(small) <= _EXACT_UP_TO:
+        return _heaviest(small, sizes, room)
+    kept: list[str] = []
+    for name in small:
+        if sizes[name] <= room:
+            kept.append(name)
+            room -= sizes[name]
+    return tuple(kept)
+
+
+def _heaviest(names: Sequence[str], sizes: Mapping[str, float], room: float) -> tuple[str, ...]:
+    subsets = (subset for count in range(len(names) + 1) for subset in combinations(names, count))
+    weighed = ((sum(sizes[name] for name in subset), subset) for subset in subsets)
+    return max((each for each in weighed if each[0] <= room), key=lambda each: each[0], default=(0.0, ()))[1]

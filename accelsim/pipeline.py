@@ -1,0 +1,219 @@
+"""The only place that composes the stages: workload and architecture in, evaluation out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from accelsim.cost.digital import durations_fs, energy
+from accelsim.cost.records import EnergyBreakdown
+from accelsim.engine import run
+from accelsim.engine.timeline import Timeline
+
+from accelsim.hardware.load import Architecture
+from accelsim.mapping.digital import map_workload
+from accelsim.mapping.lower import Detail, lower
+from accelsim.mapping.records import WorkloadMapping
+from accelsim.mapping.taskgraph import TaskGraph
+from accelsim.units import fs_to_s
+from accelsim.workload.expand import expand_recurrent
+from accelsim.workload.graph import Graph
+from accelsim.workload.precision import PrecisionArgument, PrecisionChoice, assign_formats, resolve_precision
+
+__all__ = ["Evaluation", "evaluate", "reprice"]
+
+Engine = Literal["auto", "des", "maxplus"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One workload on one architecture at one precision: the mapping, its task graph, timeline and energy."""
+
+    workload: Graph
+    architecture: Architecture
+    choice: PrecisionChoice
+    mapping: WorkloadMapping
+    tasks: TaskGraph
+    timeline: Timeline
+    energy: EnergyBreakdown
+    detail: Detail
+
+    @property
+    def latency_s(self) -> float:
+        """Time of one execution of the workload."""
+        return fs_to_s(self.timeline.makespan_fs)
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Latency over the seconds of audio it serves; None for workloads without audio."""
+        return self.latency_s / self.workload.audio_s if self.workload.audio_s else None
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Samples (of the batch) a second, one execution after the other."""
+        return self.workload.batch / self.latency_s if self.latency_s > 0 else float("inf")
+
+    @property
+    def energy_j(self) -> float:
+        return self.energy.total_j
+
+    @property
+    def area_mm2(self) -> float | None:
+        """Chip area where it is published."""
+        area = self.architecture.description.area_mm2
+        return area.value if area else None
+
+    @property
+    def graph(self) -> Graph:
+        """The workload as mapped: recurrence expanded, formats assigned."""
+        return self.mapping.graph
+
+    @property
+    def macs(self) -> int:
+        return self.workload.macs
+
+    @property
+    def weight_bytes(self) -> float:
+        """Stored bytes of the weights at this precision."""
+        return self.graph.weight_bytes
+
+    @property
+    def dram_bytes(self) -> float:
+        """Bytes that cross the memory interface, whole bursts."""
+        return self._moved("dram_read") + self._moved("dram_write")
+
+    def _moved(self, action: str) -> float:
+        return float(self.tasks.amount[self.tasks.action == self.tasks.actions.index(action)].sum())
+
+    @cached_property
+    def utilization(self) -> dict[str, float]:
+        """Busy share of the makespan by resource, and ``macs``: achieved MACs over the arrays' peak.
+
+        ``macs`` weighs each op by the peak rate of the format that it computes in.
+        """
+        makespan = self.timeline.makespan_fs
+        busy = self.timeline.busy_fs(self.tasks)
+        shares = {name: float(busy[i]) / makespan if makespan else 0.0 for i, name in enumerate(self.tasks.resources)}
+        return shares | {"macs": self.ideal_array_s / self.latency_s if makespan else 0.0}
+
+    @cached_property
+    def ideal_array_s(self) -> float:
+        """Time of all MACs at the arrays' peak rate: no schedule is faster."""
+        arch = self.architecture.description
+        per_format: dict[str, int] = {}
+        for op in self.mapping.walk():
+            if op.problem is not None:
+                per_format[op.precision] = per_format.get(op.precision, 0) + op.op.macs * op.executions
+        return sum(2.0 * macs / arch.peak_ops_per_s(name) for name, macs in per_format.items())
+
+    @property
+    def bottleneck(self) -> str:
+        """The resource that is busy for the largest share of the time."""
+        shares = {name: share for name, share in self.utilization.items() if name != "macs"}
+        return max(shares, key=lambda name: shares[name])
+
+    @property
+    def resources(self) -> dict[str, dict[str, float]]:
+        """Memory used and available in bytes."""
+        arch = self.architecture.description
+        scratchpads = arch.scratchpad.capacity_bytes.value * arch.n_cores
+        return {
+            "scratchpad_bytes": {"used": min(self.mapping.scratchpad_peak_bytes, scratchpads), "budget": scratchpads},
+            "dram_bytes": {"used": self.mapping.dram_peak_bytes, "budget": arch.memory.dram.capacity_bytes.value},
+        }
+
+    @cached_property
+    def op_spans_fs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(first start, last end, occupied unit time) of each mapped op, (ops,) int64."""
+        count = sum(1 for _ in self.mapping.walk())
+        start = np.full(count, np.iinfo(np.int64).max)
+        end = np.zeros(count, dtype=np.int64)
+        np.minimum.at(start, self.tasks.op, self.timeline.start_fs)
+        np.maximum.at(end, self.tasks.op, self.timeline.end_fs)
+        return np.minimum(start, end), end, self._unit_busy(count)
+
+    def _unit_busy(self, count: int) -> np.ndarray:
+        """Time in which an op's unit works on it; of equal cores, one counts."""
+        tasks = self.tasks
+        units = [i for i, name in enumerate(tasks.resources) if name in ("array", "vector", "host") or ".core0" in f".{name}"]
+        chosen = np.isin(tasks.resource, units)
+        spent = (self.timeline.end_fs - self.timeline.start_fs)[chosen]
+        busy = np.zeros(count, dtype=np.int64)
+        np.add.at(busy, tasks.op[chosen], spent)
+        return busy
+
+    def check(self) -> list[str]:
+        """Certificates of this result, in words where broken; an empty list is a pass.
+
+        Time is at least work over peak and bytes over bandwidth; traffic is at least compulsory; no two tasks
+        overlap on a resource and none starts before its predecessors; shares are at most 1; parts add up.
+        """
+        found = self.timeline.violations(self.tasks)
+        arch = self.architecture.description
+        bandwidth = arch.memory.dram.bandwidth_bytes_per_s.value
+        tolerance = 1 + 1e-9
+        bounds = {
+            "work over peak": self.ideal_array_s,
+            "DRAM bytes over bandwidth": self.dram_bytes / bandwidth,
+        }
+        found += [f"latency {self.latency_s} s is below {name}: {least} s" for name, least in bounds.items()
+                  if least > self.latency_s * tolerance]  # fmt: skip
+        compulsory = self._compulsory_bytes()
+        if self.dram_bytes * tolerance < compulsory:
+            found.append(f"DRAM traffic {self.dram_bytes} is below the compulsory {compulsory} bytes")
+        found += [f"{name} is busy {share} of the time" for name, share in self.utilization.items() if share > tolerance]
+        parts = self.energy.by_op_j.sum() + self.energy.by_component_j["leakage"]
+        if abs(parts - self.energy_j) > 1e-9 * max(self.energy_j, 1e-30):
+            found.append(f"energies of the parts add up to {parts}, not {self.energy_j} J")
+        mapped = sum(op.op.macs * op.executions for op in self.mapping.walk())
+        if mapped != self.macs:
+            found.append(f"mapped MACs {mapped} are not the workload's {self.macs}")
+        return found
+
+    def _compulsory_bytes(self) -> float:
+        """Each weight that is read whole, each input and each output crosses the memory interface once."""
+        gathered = {name for op, _ in self.graph.walk() if op.kind == "move" for name in op.inputs}
+        weights = {t.name: t.bytes for t in self.graph.all_tensors() if t.role == "weight" and t.name not in gathered}
+        read = {name for op, _ in self.graph.walk() for name in op.inputs}
+        return sum(size for name, size in weights.items() if name in read)
+
+
+def evaluate(
+    workload: Graph,
+    architecture: Architecture,
+    precision: PrecisionArgument | None = None,
+    *,
+    engine: Engine = "auto",
+    detail: Detail = "op",
+) -> Evaluation:
+    """Map, lower, time and price one workload.
+
+    Args:
+        workload: a graph as a front end makes it.
+        architecture: where it runs.
+        precision: format, recipe or mapping of patterns; None takes the architecture's first format.
+        engine: ``auto`` is the compiled engine where it applies.
+        detail: ``op`` for a few tasks an op, ``tile`` for one a tile transfer and computation.
+
+    Raises:
+        InfeasibleError: it fits nowhere.
+        UnsupportedError: an op or format that is not modelled.
+    """
+    arch = architecture.description
+    expanded = expand_recurrent(workload)
+    choice = resolve_precision(expanded, arch.default_precision if precision is None else precision)
+    graph = assign_formats(expanded, choice, arch.vector.format)
+    mapping = map_workload(graph, arch, choice)
+    tasks = lower(mapping, arch, detail)
+    timeline = run(tasks, durations_fs(tasks, arch), engine)
+    priced = energy(mapping, tasks, arch, fs_to_s(timeline.makespan_fs))
+    return Evaluation(workload, architecture, choice, mapping, tasks, timeline, priced, detail)
+
+
+def reprice(evaluation: Evaluation, architecture: Architecture) -> Evaluation:
+    """The same mapping and timeline with other energies: exact where only energies and leakage differ."""
+    priced = energy(evaluation.mapping, evaluation.tasks, architecture.description, evaluation.latency_s)
+    return replace(evaluation, architecture=architecture, energy=priced)

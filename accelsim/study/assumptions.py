@@ -1,0 +1,95 @@
+"""The assumptions behind an evaluation, and evaluations at other values of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from accelsim.hardware.load import Architecture
+from accelsim.mapping.lower import Detail
+from accelsim.pipeline import Engine, Evaluation, evaluate, reprice
+from accelsim.study.sensitivity import Assumption
+from accelsim.workload.graph import Graph
+from accelsim.workload.load import assumed_parameters, reloaded
+from accelsim.workload.precision import PrecisionArgument
+
+__all__ = ["Variations", "assumptions_of", "notes_on"]
+
+_ARCHITECTURE, _WORKLOAD, _RECIPE = "architecture.", "workload.", "recipe."
+_PRICE_ONLY = ("energy_pj", "leakage_w", "voltage_v")
+
+
+def assumptions_of(workload: Graph, architecture: Architecture, precisions: tuple[PrecisionArgument, ...]) -> list[Assumption]:
+    """What nobody has published of this workload, this architecture and the recipes among ``precisions``."""
+    found = [
+        Assumption(_ARCHITECTURE + path, constant.value, _others(constant.value, constant.low, constant.high), constant.why or "")
+        for path, constant in architecture.assumed().items()
+    ]
+    found += [
+        Assumption(_WORKLOAD + name, constant.value, _others(constant.value, constant.low, constant.high), constant.why or "")
+        for name, constant in assumed_parameters(workload).items()
+    ]
+    for precision in precisions:
+        recipe = workload.recipes.get(precision) if isinstance(precision, str) else None
+        if recipe is not None and recipe.alternatives:
+            found.append(Assumption(_RECIPE + recipe.name, recipe.name, recipe.alternatives, recipe.why))
+    return found
+
+
+def notes_on(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a reader of this evaluation must know: calibrated figures, the recipe that stood in for a format."""
+    notes: list[str] = []
+    calibration = evaluation.workload.calibration
+    if calibration is not None and calibration.architecture == evaluation.architecture.name:
+        notes.append(f"calibrated: {calibration.note}")
+    recipe = evaluation.choice.recipe
+    if recipe is not None:
+        parts = ", ".join(f"{pattern} in {name}" for pattern, name in recipe.patterns) or "no exceptions"
+        notes.append(f"{recipe.name} is this workload's recipe ({recipe.default}; {parts}; {recipe.source}).")
+    return tuple(notes)
+
+
+def _others(value: float, low: float | None, high: float | None) -> tuple[float, ...]:
+    return tuple(end for end in (low, high) if end is not None and end != value)
+
+
+@dataclass(slots=True)
+class Variations:
+    """Evaluations of one workload, architecture and precision at other values of their assumptions.
+
+    What a setting does not touch is not computed again: graphs are kept by workload parameters, and a setting of
+    energies and leakage alone is priced on the nominal timeline.
+    """
+
+    workload: Graph
+    architecture: Architecture
+    precision: PrecisionArgument
+    nominal: Evaluation
+    engine: Engine = "auto"
+    detail: Detail = "op"
+    _graphs: dict[tuple[tuple[str, object], ...], Graph] = field(default_factory=dict)
+
+    def at(self, setting: Mapping[str, float | str]) -> Evaluation:
+        """The evaluation at ``setting`` (assumption path -> value)."""
+        constants = _under(_ARCHITECTURE, setting)
+        parameters = _under(_WORKLOAD, setting)
+        precision = self.precision
+        if isinstance(precision, str):
+            precision = str(setting.get(_RECIPE + precision, precision))
+        architecture = self.architecture.override(constants) if constants else self.architecture
+        same_work = not parameters and precision == self.precision
+        if same_work and all(any(mark in path for mark in _PRICE_ONLY) for path in constants):
+            return reprice(self.nominal, architecture) if constants else self.nominal
+        return evaluate(self._graph(parameters), architecture, precision, engine=self.engine, detail=self.detail)
+
+    def _graph(self, parameters: Mapping[str, float | str]) -> Graph:
+        if not parameters:
+            return self.workload
+        key = tuple(sorted(parameters.items()))
+        if key not in self._graphs:
+            self._graphs[key] = reloaded(self.workload, parameters)
+        return self._graphs[key]
+
+
+def _under(prefix: str, setting: Mapping[str, float | str]) -> dict[str, float | str]:
+    return {path[len(prefix) :]: value for path, value in setting.items() if path.startswith(prefix)}

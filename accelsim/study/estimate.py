@@ -1,0 +1,72 @@
+"""One evaluation with the interval that its assumptions span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from accelsim.hardware.load import Architecture
+from accelsim.mapping.lower import Detail
+from accelsim.pipeline import Engine, Evaluation, evaluate
+from accelsim.study.assumptions import Variations, assumptions_of, notes_on
+from accelsim.study.sensitivity import Sensitivity, Setting, explore
+from accelsim.workload.graph import Graph
+from accelsim.workload.precision import PrecisionArgument
+
+__all__ = ["Estimate", "estimate", "metric_intervals"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An evaluation, and how its latency and energy move with what is assumed (None when not asked for)."""
+
+    evaluation: Evaluation
+    sensitivity: Sensitivity | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """{metric: (low, high)} over the assumed constants."""
+        return {} if self.sensitivity is None else metric_intervals(self.evaluation, self.sensitivity.intervals)
+
+
+def metric_intervals(
+    evaluation: Evaluation, spans: Mapping[str, tuple[float, float]], suffix: str = ""
+) -> dict[str, tuple[float, float]]:
+    """Intervals of every metric that follows from latency and energy."""
+    low, high = spans[f"latency_s{suffix}"]
+    intervals = {"latency_s": (low, high), "energy_j": spans[f"energy_j{suffix}"]}
+    workload = evaluation.workload
+    intervals["throughput_per_s"] = (workload.batch / high, workload.batch / low)
+    if workload.audio_s:
+        intervals["real_time_factor"] = (low / workload.audio_s, high / workload.audio_s)
+    return intervals
+
+
+def estimate(
+    workload: Graph,
+    architecture: Architecture,
+    precision: PrecisionArgument | None = None,
+    *,
+    engine: Engine = "auto",
+    detail: Detail = "op",
+    intervals: bool = True,
+) -> Estimate:
+    """Evaluate, and with ``intervals`` evaluate again over the ranges of what is assumed. Arguments as `evaluate`.
+
+    Ranges are explored at op detail, whatever ``detail`` is: they ask for differences, not for a schedule.
+    """
+    chosen = architecture.description.default_precision if precision is None else precision
+    evaluation = evaluate(workload, architecture, chosen, engine=engine, detail=detail)
+    notes = notes_on(evaluation)
+    if not intervals:
+        return Estimate(evaluation, None, notes)
+    nominal = evaluation if detail == "op" else evaluate(workload, architecture, chosen)
+    variations = Variations(workload, architecture, chosen, nominal)
+
+    def measure(setting: Setting) -> dict[str, float]:
+        there = variations.at(setting)
+        return {"latency_s": there.latency_s, "energy_j": there.energy_j}
+
+    assumptions = assumptions_of(workload, architecture, (chosen,))
+    return Estimate(evaluation, explore(assumptions, measure, measure({})), notes)

@@ -1,0 +1,104 @@
+"""Recurrent layers as what the hardware runs: an input product over all steps, then a time loop with carried state.
+
+A layer NAME becomes `NAME.input` (the input projection of every time step and direction in one product), and a
+loop `NAME.loop` over `NAME.recurrent` (state times recurrent weights, a group a direction) and `NAME.cell` (gate
+arithmetic). The projection needs no state, so it leaves the loop; a layer of one step has no loop at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from accelsim.workload.graph import Graph, Tensor
+from accelsim.workload.ops import Elementwise, Loop, MatMul, Op, Recurrent
+
+__all__ = ["expand_recurrent", "step_slice"]
+
+
+def step_slice(name: str) -> str:
+    """Name of the slice of an outer tensor that one step of a loop reads or writes."""
+    return f"{name}@step"
+
+
+def expand_recurrent(graph: Graph) -> Graph:
+    """The same workload without `Recurrent` ops; MACs and parameters are unchanged."""
+    ops: list[Op] = []
+    tensors = dict(graph.tensors)
+    for op in graph.ops:
+        if isinstance(op, Recurrent):
+            ops.extend(_expanded(op, tensors))
+        elif isinstance(op, Loop):
+            ops.append(replace(op, body=expand_recurrent(op.body)))
+        else:
+            ops.append(op)
+    return graph.with_tensors(tensors, tuple(ops))
+
+
+def _expanded(op: Recurrent, tensors: dict[str, Tensor]) -> list[Op]:
+    gate_rows = op.directions * op.gates * op.hidden_size
+    state_shape = (op.directions, op.batch, op.hidden_size)
+    sequence, weight, recurrent_weight, *rest = op.inputs
+    biases = tuple(name for name in rest if tensors[name].role == "weight")
+    given = [name for name in rest if name not in biases]
+    projected = f"{op.name}.gates"
+    tensors[projected] = Tensor(projected, (op.steps, op.batch, gate_rows))
+    project = MatMul(
+        name=f"{op.name}.input", inputs=(sequence, weight, *biases), outputs=(projected,), label=op.label,
+        m=op.steps * op.batch, n=gate_rows, k=op.input_size,
+    )  # fmt: skip
+    n_states = 2 if op.cell == "lstm" else 1
+    before = [*given[:n_states], *(f"{op.name}.state{i}" for i in range(len(given), n_states))]
+    for name in before[len(given) :]:
+        tensors[name] = Tensor(name, state_shape, role="state")
+    if op.steps == 1:
+        after = [*op.outputs[1 : 1 + n_states], *(f"{op.name}.next{i}" for i in range(len(op.outputs) - 1, n_states))]
+        step = _step(op, projected, recurrent_weight, before, [op.outputs[0], *after], tensors)
+        return [project, *step]
+    return [project, _time_loop(op, projected, recurrent_weight, before, tensors)]
+
+
+def _time_loop(op: Recurrent, projected: str, recurrent_weight: str, before: list[str], outer: dict[str, Tensor]) -> Loop:
+    slice_in, slice_out = step_slice(projected), step_slice(op.outputs[0])
+    shape = (op.directions, op.batch, op.hidden_size)
+    inner: dict[str, Tensor] = {
+        slice_in: Tensor(slice_in, (op.directions, op.batch, op.gates * op.hidden_size)),
+        recurrent_weight: outer[recurrent_weight],
+    }
+    for name in before:
+        inner[name] = Tensor(name, shape, role="state")
+    after = [f"{op.name}.next{i}" for i in range(len(before))]
+    body_ops = _step(op, slice_in, recurrent_weight, before, [slice_out, *after], inner)
+    body = Graph(
+        name=f"{op.name}.step", ops=tuple(body_ops), tensors=inner, inputs=(slice_in,),
+        outputs=(slice_out, *after), batch=op.batch,
+    )  # fmt: skip
+    return Loop(
+        name=f"{op.name}.loop",
+        inputs=(projected, recurrent_weight, *(name for name in before if name in outer)),
+        outputs=op.outputs,
+        label=op.label,
+        body=body,
+        steps=op.steps,
+        carried=tuple(zip(after, before, strict=True)),
+    )
+
+
+def _step(
+    op: Recurrent, gates_in: str, recurrent_weight: str, before: list[str], after: list[str], tensors: dict[str, Tensor]
+) -> list[Op]:
+    """One time step; ``after`` is the step's output followed by the next states."""
+    shape = (op.directions, op.batch, op.hidden_size)
+    gates_state = f"{op.name}.gates_state"
+    tensors[gates_state] = Tensor(gates_state, (op.directions, op.batch, op.gates * op.hidden_size))
+    for name in after:
+        if name not in tensors:
+            tensors[name] = Tensor(name, shape)
+    multiply = MatMul(
+        name=f"{op.name}.recurrent", inputs=(before[0], recurrent_weight), outputs=(gates_state,), label=op.label,
+        groups=op.directions, m=op.batch, n=op.gates * op.hidden_size, k=op.hidden_size,
+    )  # fmt: skip
+    cell = Elementwise(
+        name=f"{op.name}.cell", inputs=(gates_in, gates_state, *before[1:]), outputs=tuple(after), label=op.label,
+        function=f"{op.cell}_cell", elements=op.directions * op.batch * op.hidden_size,
+    )  # fmt: skip
+    return [multiply, cell]

@@ -1,0 +1,53 @@
+"""The ONNX front end: a model file becomes a workload graph, with no weight copied and no file trusted.
+
+The stages, each in its own module:
+
+    read      bytes to a ModelProto whose outline holds together
+    bind      sizes for the dynamic axes, values for the scalar inputs
+    support   every node that accelsim does not model, told at once
+    resolve   one walk in file order: shapes, constants, `If` branches -> the plain form (model.Plain)
+    convert   plain nodes to typed ops, one small function an op type (the ``ops_*`` modules)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from os import PathLike
+
+from accelsim.workload.graph import Graph
+
+__all__ = ["from_onnx"]
+
+
+def from_onnx(
+    path: str | PathLike[str],
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    values: Mapping[str, float | int] | None = None,
+    batch: int | None = None,
+    allow_zero_cost: Collection[str] = (),
+) -> Graph:
+    """The workload graph of an ONNX model.
+
+    What depends only on constants and (now fixed) shapes is folded away, every `If` is replaced by the branch
+    that its condition takes, and nodes that reach no output are dropped; each node that is left is one op.
+    Weights are never read unless a shape depends on them, so external data need not be present.
+
+    Args:
+        path: the model file; at most 2 GiB, weights stored outside it not counted.
+        shapes: sizes of inputs with dynamic axes, by input name: ``{"input": (1, 3, 224, 224)}``. A named
+            dimension that one input fixes is fixed in all of them.
+        values: numbers for one-element inputs, which become constants: ``{"sr": 16000}``.
+        batch: samples that one execution computes; fixes dimensions called batch, batch_size, N, ...
+        allow_zero_cost: op types (``Foo`` or ``domain::Foo``) to treat as views that cost nothing. Their outputs
+            take the shapes that the file declares, else the shape of their first input.
+
+    Raises:
+        InputError: the file cannot be read or is not consistent; a dynamic axis is unbound or bound wrongly.
+        UnknownNameError: ``shapes``, ``values`` or ``allow_zero_cost`` name something that the model lacks.
+        UnsupportedError: nodes that accelsim does not model (all are listed), or an `If` that the data decides.
+    """
+    # Imported here because the onnx package costs 0.1 s that no other front end needs.
+    from accelsim.workload.onnx.importer import import_model
+
+    return import_model(path, dict(shapes or {}), dict(values or {}), batch, frozenset(allow_zero_cost))
