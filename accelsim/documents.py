@@ -19,24 +19,16 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from accelsim.errors import InputError, closest
 
 __all__ = [
-    "Authored",
-    "Constant",
-    "Count",
-    "NonNegative",
-    "Positive",
-    "Share",
-    "bundled_folder",
-    "number_complaint",
-    "parse_yaml",
-    "read_yaml",
-    "validated",
-]
+    "Authored", "Constant", "Count", "NonNegative", "Positive", "Share",
+    "bundled_folder", "number_complaint", "parse_yaml", "read_yaml", "validated",
+]  # fmt: skip
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_NODES = 100_000
 
 _MAX_MESSAGE_CHARACTERS = 300
+_MAX_BITS = 1000
 _SUFFIXES = ("value", "low", "high")
 
 
@@ -80,7 +72,7 @@ class Constant(Authored):
     def _has_an_owner(cls, data: Any) -> Any:
         if isinstance(data, Constant | dict):
             return data
-        if isinstance(data, bool) or not isinstance(data, int | float) or not math.isfinite(data):
+        if isinstance(data, bool) or not isinstance(data, int | float) or not _has_a_size(data):
             raise PydanticCustomError("not_a_number", "must be a number")
         published = f"{{value: {data!r}, source: <citation>}}"
         assumed = f"{{value: {data!r}, low: , high: , source: assumed, why: }}"
@@ -104,6 +96,11 @@ class Constant(Authored):
     def replaced(self, value: float, source: str = "override") -> Constant:
         """The same constant with a value that the user has set: no longer assumed."""
         return Constant(value=value, source=source)
+
+
+def _has_a_size(number: float) -> bool:
+    """Whether a float can hold the number: an integer may be too long to be one, or even to be printed."""
+    return number.bit_length() < _MAX_BITS if isinstance(number, int) else math.isfinite(number)
 
 
 def _positive(constant: Constant) -> Constant:
@@ -254,7 +251,9 @@ def _as_input_error(error: ValidationError, model: type[BaseModel], data: Any, f
     first = errors[0]
     location = [str(part) for part in first["loc"]]
     written = _written(location, data)
-    value = first["input"] if isinstance(first["input"], str | int | float | bool | None) else None
+    value = first["input"] if isinstance(first["input"], str | int | float) else None
+    if isinstance(value, int) and not _has_a_size(value):
+        value = None
     rule, remedy = _complaint(first, model, location, written)
     if first["type"] in ("extra_forbidden", "union_tag_not_found", "union_tag_invalid"):
         value = first.get("ctx", {}).get("tag")
@@ -275,9 +274,10 @@ def _complaint(
     if kind == "missing":
         return "is missing", None
     if kind in ("union_tag_not_found", "union_tag_invalid"):
-        tags, field = context.get("expected_tags"), str(context.get("discriminator", "'kind'")).strip("'")
-        absent = kind == "union_tag_not_found"
-        return f"has no `{field}`" if absent else f"is not a known `{field}`", f"write one of {tags}" if tags else None
+        field = str(context.get("discriminator", "'kind'")).strip("'")
+        tags = _tags(model, location, field)
+        rule = f"has no `{field}`" if kind == "union_tag_not_found" else f"is not a known `{field}`"
+        return rule, f"write one of {', '.join(tags)}" if tags else None
     if kind in _NUMBER_ERRORS:
         return number_complaint(error["input"], ".".join(written))
     if kind in ("bool_type", "bool_parsing"):
@@ -352,10 +352,22 @@ def _written(location: list[str], data: Any) -> list[str]:
 
 def _fields_beside(model: type[BaseModel], location: list[str]) -> list[str]:
     """Names of the fields that the models know where an unknown field was written."""
-    here: list[Any] = [model]
-    for part in location[:-1]:
-        here = _step(here, part)
+    here = _reached(model, location[:-1])
     return sorted({name for each in here if _is_model(each) for name in each.model_fields})
+
+
+def _tags(model: type[BaseModel], location: list[str], field: str) -> list[str]:
+    """What ``field`` may say to choose among the models of the union at ``location``."""
+    fields = [each.model_fields.get(field) for each in _reached(model, location) if _is_model(each)]
+    return [str(tag) for known in fields if known is not None for tag in get_args(known.annotation)]
+
+
+def _reached(model: type[BaseModel], location: list[str]) -> list[Any]:
+    """The annotations at ``location``."""
+    here: list[Any] = [model]
+    for part in location:
+        here = _step(here, part)
+    return here
 
 
 def _step(annotations: list[Any], part: str) -> list[Any]:

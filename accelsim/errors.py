@@ -63,7 +63,8 @@ class InputError(AccelsimError):
         shown = None if value is None else _shorten(repr(value))
         where = [str(part) for part in (file, field) if part not in (None, "")]
         head = ": ".join([*where, f"{shown} {rule}" if shown is not None else rule])
-        super().__init__(f"{head}. {remedy[0].upper()}{remedy[1:]}." if remedy else f"{head}.")
+        advice = f" {remedy[0].upper()}{remedy[1:]}" if remedy else ""
+        super().__init__(f"{head}.{advice}{'' if not remedy or remedy.endswith(('.', '?')) else '.'}")
 
 
 class UnknownNameError(InputError):
@@ -76,7 +77,7 @@ class UnknownNameError(InputError):
         near = closest(name, names)
         listed = ", ".join(names) if len(names) <= 30 else f"{', '.join(names[:30])}, ..."
         remedy = f"did you mean {near!r}?" if near else f"known: {listed or 'none'}"
-        super().__init__(f"is not a known {what}", file=file, field=field, value=name, remedy=remedy.rstrip("."))
+        super().__init__(f"is not a known {what}", file=file, field=field, value=name, remedy=remedy)
 
 
 class GraphError(InputError):

@@ -16,11 +16,13 @@ from accelsim.engine.timeline import Timeline
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.digital import map_workload
 from accelsim.mapping.lower import Detail, lower
+from accelsim.mapping.placement import is_view
 from accelsim.mapping.records import WorkloadMapping
 from accelsim.mapping.taskgraph import TaskGraph
 from accelsim.units import fs_to_s
 from accelsim.workload.expand import expand_recurrent
 from accelsim.workload.graph import Graph
+from accelsim.workload.ops import MatMul
 from accelsim.workload.precision import PrecisionArgument, PrecisionChoice, assign_formats, resolve_precision
 
 __all__ = ["Evaluation", "evaluate", "reprice"]
@@ -86,7 +88,8 @@ class Evaluation:
         return self._moved("dram_read") + self._moved("dram_write")
 
     def _moved(self, action: str) -> float:
-        return float(self.tasks.amount[self.tasks.action == self.tasks.actions.index(action)].sum())
+        chosen = (self.tasks.action == self.tasks.actions.index(action)) & (self.tasks.resource >= 0)
+        return float(self.tasks.amount[chosen].sum())
 
     @cached_property
     def utilization(self) -> dict[str, float]:
@@ -174,11 +177,18 @@ class Evaluation:
         return found
 
     def _compulsory_bytes(self) -> float:
-        """Each weight that is read whole, each input and each output crosses the memory interface once."""
-        gathered = {name for op, _ in self.graph.walk() if op.kind == "move" for name in op.inputs}
-        weights = {t.name: t.bytes for t in self.graph.all_tensors() if t.role == "weight" and t.name not in gathered}
-        read = {name for op, _ in self.graph.walk() for name in op.inputs}
-        return sum(size for name, size in weights.items() if name in read)
+        """What must cross the memory interface once: weights that are read whole, the outputs, and the inputs of matrix work."""
+        graph = self.graph
+        weights = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in self._read_whole)
+        multiplied = {op.inputs[0] for op in graph.ops if isinstance(op, MatMul)} & set(graph.inputs)
+        return weights + sum(graph.tensors[name].bytes for name in (*multiplied, *graph.outputs))
+
+    @cached_property
+    def _read_whole(self) -> frozenset[str]:
+        """Tensors that some op reads from end to end: not gathered from, not folded into another op."""
+        return frozenset(
+            name for op, _ in self.graph.walk() if op.kind != "move" and not is_view(op) for name in op.inputs
+        )
 
 
 def evaluate(

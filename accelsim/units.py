@@ -19,14 +19,14 @@ MAX_TIME_FS = 2**63 - 1
 
 def s_to_fs(seconds: float) -> int:
     """Seconds to whole femtoseconds, to the nearest; negative or too long times are refused."""
-    if not 0 <= seconds <= MAX_TIME_FS / FS_PER_S:
+    if not 0 <= seconds < MAX_TIME_FS / FS_PER_S:
         raise InputError("must be a time between 0 and 9223 s", field="time", value=seconds)
     return round(seconds * FS_PER_S)
 
 
 def s_to_fs_array(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
     """Element-wise `s_to_fs`. Shape is kept; the *sum* is checked too, as a schedule may add all of them."""
-    if seconds.size and not (np.min(seconds) >= 0 and np.sum(seconds) <= MAX_TIME_FS / FS_PER_S):
+    if seconds.size and not (np.min(seconds) >= 0 and np.sum(seconds) < MAX_TIME_FS / FS_PER_S):
         worst = float(np.min(seconds)) if not np.min(seconds) >= 0 else float(np.sum(seconds))
         raise InputError(
             "must be times of 0 or more that add up to at most 9223 s",

@@ -68,9 +68,10 @@ def energy(mapping: WorkloadMapping, tasks: TaskGraph, arch: DigitalArchitecture
 
 
 def _amounts_by_op(tasks: TaskGraph, count: int) -> dict[str, NDArray[np.float64]]:
-    """For each action, (ops,) the sum of its tasks' amounts."""
+    """For each action, (ops,) the sum of the amounts of its tasks on resources."""
+    work = tasks.resource >= 0
     flat = np.bincount(
-        tasks.action * count + tasks.op, weights=tasks.amount, minlength=count * len(tasks.actions)
+        tasks.action[work] * count + tasks.op[work], weights=tasks.amount[work], minlength=count * len(tasks.actions)
     ).reshape(len(tasks.actions), count)
     return dict(zip(tasks.actions, flat, strict=True))
 

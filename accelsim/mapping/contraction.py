@@ -8,6 +8,8 @@ The declared space of a product of ``groups`` times (m x k) by (k x n):
   what the array holds (and to whole rows of a convolution);
 - *order*: all six orders of the m, n and k tile loops; groups are outermost.
 
+Nothing in the space depends on a rate, and more memory only adds to it, so more of anything is never slower.
+
 `search` looks at all of it, but leaves a split or a tiling as soon as a lower bound on its time is not better than
 the best found (by 2 parts in 10^9, so rounding decides nothing). Tests compare it with the search without bounds.
 
@@ -36,6 +38,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from accelsim.mapping.schedule import Rates, Work, schedule_s
+
 __all__ = ["Candidate", "Machine", "Metrics", "Problem", "evaluate", "search"]
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = 0, 1, 2
@@ -44,7 +48,10 @@ ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1,
 
 
 class Problem(NamedTuple):
-    """One product: sizes, how m maps to input rows (see `Contraction`), bytes an element, and what is on chip."""
+    """One product: sizes, how m maps to input rows (see `Contraction`), bytes an element, and what is on chip.
+
+    ``extra_load_bytes`` come with the first tile (biases); ``follow_s`` is vector time that follows the results.
+    """
 
     groups: int
     m: int
@@ -62,6 +69,8 @@ class Problem(NamedTuple):
     input_on_chip: bool
     output_on_chip: bool
     weight_on_chip: bool
+    extra_load_bytes: float = 0.0
+    follow_s: float = 0.0
 
 
 class Machine(NamedTuple):
@@ -87,6 +96,8 @@ class Machine(NamedTuple):
     dma_bytes_per_s: float
     network_bytes_per_s: float
     overhead_s: float
+    hop_s: float = 0.0
+    burst_bytes: float = 1.0
 
 
 class Candidate(NamedTuple):
@@ -105,7 +116,10 @@ class Candidate(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """What a candidate costs. Cycles, network and buffer bytes are those of the fullest core, DRAM bytes of all."""
+    """What a candidate costs. Cycles, network and buffer bytes are those of the fullest core, DRAM bytes of all.
+
+    ``core_share`` is the part of the loads that one core takes, ``fetches`` the steps that load; ``late`` says that no result is whole before the end.
+    """
 
     feasible: bool
     time_s: float
@@ -120,6 +134,9 @@ class Metrics(NamedTuple):
     network_bytes: float
     reduce_bytes: float
     buffer_bytes: float
+    core_share: float
+    late: bool
+    fetches: int
     tiles: int
 
 
@@ -271,31 +288,44 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
         first_load += weight_tile * c.split_g * c.split_n * c.split_k
     if not p.input_on_chip:
         first_load += input_tile * c.split_g * c.split_m * c.split_k
-    first_load = min(first_load, weight_dram + input_dram)
-    last_store = _last_store_bytes(p, c, c.tile_m, c.tile_n)
+    loads = weight_dram + input_dram
+    first_load = (loads if tiles == 1 else min(first_load, loads)) + p.extra_load_bytes
+    last_store = output_dram if tiles == 1 else min(_last_store_bytes(p, c, c.tile_m, c.tile_n), output_dram)
+    core_share = 1.0
+    if loads > 0:
+        weight_share = weight_dram / (c.split_g * c.split_n * c.split_k)
+        core_share = (weight_share + input_dram / (c.split_g * c.split_m * c.split_k)) / loads
 
-    # Time.
-    dram_bytes = weight_dram + input_dram + output_dram
     if hw.shared_port:
-        port_bytes += dram_bytes / used
+        port_bytes += (loads + output_dram) / used
     mac_cycles = 1.0 * cycles
     array_cycles = max(mac_cycles, port_bytes / hw.port_bytes_per_cycle)
-    core_dram = (
-        weight_dram / (c.split_g * c.split_n * c.split_k)
-        + input_dram / (c.split_g * c.split_m * c.split_k)
-        + output_dram / used
-    )
-    pace = max(1.0 / hw.dram_bytes_per_s, core_dram / max(dram_bytes, 1e-30) / hw.dma_bytes_per_s)
-    head = first_load * pace + hw.dram_latency_s if first_load > 0 else 0.0
-    array_s, dram_s = array_cycles / hw.array_hz, max(0.0, dram_bytes - first_load - last_store) * pace
-    body = max(array_s, dram_s, network_bytes / hw.network_bytes_per_s)
-    if first_load > 0 and tiles > 1:
-        body = max(body, 0.5 * (array_s + dram_s + (tiles - 1) * hw.dram_latency_s))
-    time_s = hw.overhead_s + head + body + last_store * pace + reduce_bytes / hw.network_bytes_per_s
-    return Metrics(
-        buffer_bytes <= hw.capacity_bytes, time_s, array_cycles, mac_cycles, port_bytes, weight_dram, input_dram,
-        output_dram, first_load, last_store, network_bytes, reduce_bytes, buffer_bytes, tiles,
+    fetches = 1
+    if not p.weight_on_chip:
+        fetches = max(fetches, g_share * nn * nk * weight_reloads)
+    if not p.input_on_chip:
+        fetches = max(fetches, g_share * nm * nk * input_reloads)
+    late = c.split_k > 1 or (nk > 1 and order[2] != 2)
+    rates = Rates(
+        1.0 / hw.array_hz, hw.dram_bytes_per_s, hw.burst_bytes, hw.dram_latency_s, hw.dma_bytes_per_s,
+        hw.network_bytes_per_s, hw.hop_s, hw.overhead_s,
     )  # fmt: skip
+    work = Work(
+        tiles, fetches, array_cycles, loads + p.extra_load_bytes, first_load, output_dram, last_store, core_share,
+        network_bytes, reduce_bytes, p.follow_s, late,
+    )  # fmt: skip
+    return Metrics(
+        buffer_bytes <= hw.capacity_bytes, schedule_s(work, rates), array_cycles, mac_cycles, port_bytes, weight_dram,
+        input_dram, output_dram, first_load, last_store, network_bytes, reduce_bytes, buffer_bytes, core_share, late, fetches, tiles,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _last_store_bytes(p, c, tile_m, tile_n):  # type: ignore[no-untyped-def]
+    """Bytes that the last tiles of all cores store; at most all there is."""
+    if p.output_on_chip:
+        return 0.0
+    return min(tile_m * tile_n * c.split_g * c.split_m * c.split_n, p.groups * p.m * p.n) * p.output_bytes
 
 
 @njit(cache=True)
@@ -352,44 +382,36 @@ def _better(new, best):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _compulsory(p, hw, split):  # type: ignore[no-untyped-def]
-    """(array seconds, DRAM seconds, reduction seconds) below which no candidate with this split can stay."""
+    """(array, load, store, reduction) seconds below which no candidate with this split can stay."""
     c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, 0, False)
     g, m, n, k = _shares(p, c)
     peak = hw.rows * hw.columns * hw.reduction_per_pe * hw.columns_per_pe * hw.arrays
-    dram = 0.0
+    load, store = p.extra_load_bytes, 0.0
     if not p.weight_on_chip:
-        dram += p.groups * p.n * p.k * p.weight_bytes
+        load += p.groups * p.n * p.k * p.weight_bytes
     if not p.input_on_chip:
-        dram += p.groups * _input_elements(p, p.m, p.k) * p.input_bytes
+        load += p.groups * _input_elements(p, p.m, p.k) * p.input_bytes
     if not p.output_on_chip:
-        dram += p.groups * p.m * p.n * p.output_bytes
+        store += p.groups * p.m * p.n * p.output_bytes
     reduce_bytes = g * m * n * p.partial_bytes * (c.split_k - 1) / c.split_k
     port = g * (k * n * p.weight_bytes + m * k * p.input_bytes + m * n * p.output_bytes)
     array_s = max(g * m * n * k / peak, port / hw.port_bytes_per_cycle) * (1 - 1e-12) / hw.array_hz
-    return array_s, dram / hw.dram_bytes_per_s, reduce_bytes / hw.network_bytes_per_s
+    rate = hw.dram_bytes_per_s
+    return array_s, load / rate, store / rate, reduce_bytes / hw.network_bytes_per_s
 
 
 @njit(cache=True)
-def _ends_s(p, hw, c, tile_m, tile_n, tile_k):  # type: ignore[no-untyped-def]
-    """Least time of the first load and the last store of a tiling, in which the arrays wait."""
-    load = 0.0
+def _first_load_s(p, hw, c, tile_m, tile_n, tile_k):  # type: ignore[no-untyped-def]
+    """Least time of the first load of a tiling, in which the arrays wait."""
+    load, there_is = 0.0, 0.0
     if not p.weight_on_chip:
         load += tile_n * tile_k * p.weight_bytes * c.split_g * c.split_n * c.split_k
+        there_is += p.groups * p.n * p.k * p.weight_bytes
     if not p.input_on_chip:
         load += _input_elements(p, tile_m, tile_k) * p.input_bytes * c.split_g * c.split_m * c.split_k
-    # Ragged splits would count more than there is.
-    there_is = 0.0 if p.weight_on_chip else p.groups * p.n * p.k * p.weight_bytes
-    if not p.input_on_chip:
         there_is += p.groups * _input_elements(p, p.m, p.k) * p.input_bytes
-    return min(load, there_is) / hw.dram_bytes_per_s + _last_store_bytes(p, c, tile_m, tile_n) / hw.dram_bytes_per_s
-
-
-@njit(cache=True)
-def _last_store_bytes(p, c, tile_m, tile_n):  # type: ignore[no-untyped-def]
-    """Bytes that the last tiles of all cores store; at most all there is."""
-    if p.output_on_chip:
-        return 0.0
-    return min(tile_m * tile_n * c.split_g * c.split_m * c.split_n, p.groups * p.m * p.n) * p.output_bytes
+    # Ragged splits would count more than there is.
+    return min(load, there_is) / hw.dram_bytes_per_s
 
 
 @njit(cache=True)
@@ -405,20 +427,20 @@ def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: i
     c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, dataflow, False)
     g_share, m_share, n_share, k_share = _shares(p, c)
     gm, gn, gk = _granules(p, hw, dataflow)
-    array_s, dram_s, reduce_s = _compulsory(p, hw, split)
-    loads = not (p.weight_on_chip and p.input_on_chip)
-    latency = hw.dram_latency_s if loads else 0.0
+    array_s, load_s, store_s, reduce_s = _compulsory(p, hw, split)
+    latency = hw.dram_latency_s if load_s > 0 else 0.0
     for tile_m in _tile_sizes(m_share, gm):
         for tile_n in _tile_sizes(n_share, gn):
+            last_s = _last_store_bytes(p, c, tile_m, tile_n) / hw.dram_bytes_per_s
             for tile_k in _tile_sizes(k_share, gk):
                 nm, nn, nk = _ceil(m_share, tile_m), _ceil(n_share, tile_n), _ceil(k_share, tile_k)
-                # More tiles only add latencies: once they alone are too many, so are all smaller tiles of k.
-                waits = 0.5 * (array_s + dram_s + (g_share * nm * nn * nk - 1) * latency)
-                enough = best.time_s * (1 - 2e-9) - hw.overhead_s - reduce_s
-                if prune and best.feasible and waits >= enough:
+                enough = best.time_s * (1 - 2e-9) if prune and best.feasible else np.inf
+                # More fetches only add latencies: once they alone are too many, so are those of smaller tiles of k.
+                fetches = max(0 if p.weight_on_chip else nn * nk, 0 if p.input_on_chip else nm * nk) * g_share
+                if 0.5 * (array_s + load_s + max(0, fetches - 1) * latency) >= enough:
                     break
-                ends_s = _ends_s(p, hw, c, tile_m, tile_n, tile_k)
-                if prune and best.feasible and max(dram_s, array_s + ends_s) + latency >= enough:
+                begin = max(hw.overhead_s, _first_load_s(p, hw, c, tile_m, tile_n, tile_k) + latency)
+                if max(begin + array_s + max(last_s, reduce_s), load_s + max(latency, store_s)) >= enough:
                     continue
                 for order in range(_orders_that_differ(nm, nn, nk)):
                     for along in range(2 if hw.arrays > 1 else 1):
@@ -436,7 +458,7 @@ def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: i
 def search(p, hw, prune):  # type: ignore[no-untyped-def]
     """(best candidate, its metrics, candidates evaluated). Infeasible metrics mean that nothing in the space fits."""
     best_c = Candidate(1, 1, 1, 1, 1, 1, 1, 0, 0, False)
-    best = Metrics(False, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, 1)
+    best = Metrics(False, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, 1.0, False, 1, 1)
     offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     seen = 0
     rows, channels = _ceil(p.m, p.row_outputs), _ceil(p.k, p.kernel_size)
@@ -449,8 +471,8 @@ def search(p, hw, prune):  # type: ignore[no-untyped-def]
                     if sg * sm * sn * sk != used or sk > channels:
                         continue
                     split = (sg, sm, sn, sk)
-                    array_s, dram_s, reduce_s = _compulsory(p, hw, split)
-                    least = hw.overhead_s + max(array_s, dram_s) + reduce_s
+                    array_s, load_s, store_s, reduce_s = _compulsory(p, hw, split)
+                    least = max(hw.overhead_s + array_s + reduce_s, load_s + store_s)
                     if prune and best.feasible and least >= best.time_s * (1 - 2e-9):
                         continue
                     for dataflow in range(3):

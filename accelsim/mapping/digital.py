@@ -1,34 +1,43 @@
 """Mapping a workload onto a digital accelerator.
 
-Decisions, in this order: which activations stay on chip (a few budgets are tried, the fastest is kept); which
-weights stay in the scratchpads through a time loop; then, op by op, the best point of the space in `contraction`
-for matrix work and an even split over the cores for vector work. Equal products are searched once.
+The scratchpads are divided by fixed shares: one for activations that stay on chip, one for weights that stay through
+a time loop, one for what streams. A few divisions are tried, the fastest is kept. Then, op by op, the best point of
+the space in `contraction` is taken for matrix work, and an even split over the cores for vector work; element-wise
+ops that only read what the matrix op before them makes follow it tile by tile. Equal products are searched once.
+
+Ops run one after the other (their times add up), and every choice is the best of a set that grows with each
+resource, so that a better machine is never slower. Two choices are exempt: which of many weights stay resident is
+decided by bytes, not by time, and what stays on chip may cross a slow network where DRAM would have multicast it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import ceil
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.contraction import Candidate, Machine, Metrics, Problem, evaluate, search
-from accelsim.mapping.placement import is_view, live_bytes, loop_state_bytes, place_activations, resident_weights
+from accelsim.mapping.placement import is_view, loop_state_bytes, place_activations, resident_weights
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
+from accelsim.mapping.schedule import Rates, schedule_s
 from accelsim.numerics import FORMATS
 from accelsim.workload.expand import step_slice
 from accelsim.workload.graph import Graph
-from accelsim.workload.ops import Contraction, Conv, Host, Loop, MatMul, Op
+from accelsim.workload.ops import Contraction, Conv, Elementwise, Host, Loop, MatMul, Op
 from accelsim.workload.precision import PrecisionChoice
 from accelsim.workload.vector_work import element_work
 
-__all__ = ["map_workload"]
+__all__ = ["HOST_BYTES", "map_workload"]
 
-_ACTIVATION_SHARES = (0.75, 0.5, 0.25, 0.0)
-"""Parts of the scratchpads that activations may take; 0 keeps all of them in DRAM."""
-_STREAMING_SHARE = 0.25
-"""Part of the scratchpads left for the tiles of streamed weights when not all of a loop's weights fit."""
+_ACTIVATION_SHARES = (0.25, 0.5, 0.75)
+"""Parts of the scratchpads that hold activations; the rest streams, or holds weights."""
+_RESIDENT_SHARE = 0.75
+"""Part of that rest which weights may take through a time loop."""
+HOST_BYTES = 4
+"""Bytes an element on the host link: scores travel as FP32."""
+_VECTOR_TILES = tuple(2**power for power in range(13))
 
 
 @lru_cache(maxsize=65536)
@@ -44,57 +53,42 @@ def map_workload(graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoic
         InfeasibleError: an op or its data fit nowhere.
         UnsupportedError: a format that the arrays have no unit for.
     """
-    capacity = arch.scratchpad.capacity_bytes.value * arch.n_cores
     best: WorkloadMapping | None = None
     failure: InfeasibleError | None = None
     tried: set[frozenset[str]] = set()
     for share in _ACTIVATION_SHARES:
-        on_chip = place_activations(graph, share * capacity)
-        if on_chip in tried:
-            continue
-        tried.add(on_chip)
         try:
-            mapping = _mapped(graph, arch, choice, on_chip)
+            context = _Context(arch, choice, share)
+            placed = context.place(graph)
+            # The same placement with less room for streams is never faster.
+            if placed in tried:
+                continue
+            mapping = context.map(graph, placed)
         except InfeasibleError as error:
             failure = error
             continue
-        if best is None or _total_s(mapping) < _total_s(best):
+        tried.add(placed)
+        if best is None or mapping.time_s < best.time_s:
             best = mapping
     if best is None:
         assert failure is not None
         raise failure
-    _check_dram(best, arch)
-    return best
-
-
-def _total_s(mapping: WorkloadMapping) -> float:
-    return sum(op.time_s for op in mapping.ops)
-
-
-def _mapped(graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoice, on_chip: frozenset[str]) -> WorkloadMapping:
-    context = _Context(arch, choice, on_chip)
-    ops = context.ops(graph, live_bytes(graph, on_chip), 1, frozenset())
-    off_chip = {t.name: t.bytes for t in graph.all_tensors() if t.role == "weight"}
-    off_chip |= {name: graph.tensors[name].bytes for name in (*graph.inputs, *graph.outputs)}
-    off_chip |= {name: graph.tensors[name].bytes for name in graph.producers if name not in on_chip}
-    return WorkloadMapping(graph, ops, on_chip, context.peak_bytes, sum(off_chip.values()), context.seen)
-
-
-def _check_dram(mapping: WorkloadMapping, arch: DigitalArchitecture) -> None:
     bound = arch.memory.dram.capacity_bytes.value
-    if mapping.dram_peak_bytes > bound:
+    if best.dram_peak_bytes > bound:
         raise InfeasibleError(
-            Infeasible("DRAM capacity", mapping.dram_peak_bytes, bound, "bytes", f"workload {mapping.graph.name}")
+            Infeasible("DRAM capacity", best.dram_peak_bytes, bound, "bytes", f"workload {graph.name}")
         )
+    return best
 
 
 @dataclass(slots=True)
 class _Context:
-    """One attempt at a whole workload."""
+    """One attempt at a whole workload: ``share`` of the scratchpads is for activations."""
 
     arch: DigitalArchitecture
     choice: PrecisionChoice
-    on_chip: frozenset[str]
+    share: float
+    on_chip: frozenset[str] = frozenset()
     peak_bytes: float = 0.0
     seen: int = 0
 
@@ -102,47 +96,106 @@ class _Context:
     def capacity(self) -> float:
         return self.arch.scratchpad.capacity_bytes.value * self.arch.n_cores
 
-    def ops(self, graph: Graph, held: list[float], times: int, resident: frozenset[str]) -> tuple[MappedOp, ...]:
-        """Map every op of ``graph``; ``held`` is what activations and weights take at each op already."""
+    def place(self, graph: Graph) -> frozenset[str]:
+        """Activations that stay on chip beside what the loops need for one step."""
+        needs = max(((loop_state_bytes(op.body), op.name) for op in graph.ops if isinstance(op, Loop)), default=(0.0, ""))
+        budget = self.share * self.capacity
+        if needs[0] > budget:
+            raise InfeasibleError(Infeasible("scratchpad capacity for activations", needs[0], budget, "bytes", needs[1]))
+        return place_activations(graph, budget - needs[0])
+
+    def map(self, graph: Graph, on_chip: frozenset[str]) -> WorkloadMapping:
+        """Map every op with these activations on chip."""
+        self.on_chip = on_chip
+        ops = self._ops(graph, (1 - self.share) * self.capacity, 1, frozenset())
+        stored = {t.name: t.bytes for t in graph.all_tensors() if t.role == "weight"}
+        outside = (*graph.inputs, *graph.outputs, *(name for name in graph.producers if name not in on_chip))
+        stored |= {name: graph.tensors[name].bytes for name in outside}
+        peak = self.share * self.capacity + self.peak_bytes
+        return WorkloadMapping(graph, ops, on_chip, peak, sum(stored.values()), self.seen)
+
+    def _ops(self, graph: Graph, free: float, times: int, resident: frozenset[str]) -> tuple[MappedOp, ...]:
+        """Map every op of ``graph`` with ``free`` bytes for streams."""
         mapped: list[MappedOp] = []
-        for op, taken in zip(graph.ops, held, strict=True):
+        vector_hz = self.arch.clock_hz("vector")
+        index = 0
+        while index < len(graph.ops):
+            op = graph.ops[index]
+            index += 1
             if isinstance(op, Loop):
-                mapped.append(self._loop(op, graph, taken, times, resident))
+                mapped.append(self._loop(op, graph, free, times, resident))
+            elif isinstance(op, MatMul | Conv):
+                followers = self._followers(graph, index, op)
+                mapped.append(self._matrix(op, graph, free, times, resident, _vector_cycles(followers) / vector_hz))
+                mapped.extend(replace(each, executions=times) for each in followers)
+                index += len(followers)
             else:
-                mapped.append(self._op(op, graph, taken, times, resident))
+                mapped.append(self._other(op, graph, free, times, resident))
         return tuple(mapped)
 
-    def _loop(self, op: Loop, graph: Graph, held: float, times: int, resident: frozenset[str]) -> LoopMapping:
-        inner = _Context(self.arch, self.choice, _body_on_chip(op, graph, self.on_chip))
-        needs = loop_state_bytes(op.body)
-        room = self.capacity - held - needs
-        if room < 0:
-            raise InfeasibleError(Infeasible("scratchpad capacity", held + needs, self.capacity, "bytes", op.name))
+    def _loop(self, op: Loop, graph: Graph, free: float, times: int, resident: frozenset[str]) -> LoopMapping:
+        """The faster of two ways: as many weights as fit stay resident, or all stream through more room."""
         weights = {
             tensor.name: tensor.bytes
             for tensor in op.body.all_tensors()
             if tensor.role == "weight" and tensor.name not in resident
         }
-        kept = resident_weights(weights, room, _STREAMING_SHARE * self.capacity) if op.steps > 1 else ()
+        kept = resident_weights(weights, _RESIDENT_SHARE * free) if op.steps > 1 else ()
+        ways = [(kept, (1 - _RESIDENT_SHARE) * free)] if kept else []
+        if len(kept) < len(weights) or not kept:
+            ways.append(((), free))
+        found = [self._body(op, graph, weights, way, times, resident) for way in ways]
+        return min(found, key=lambda each: each.time_s)
+
+    def _body(
+        self, op: Loop, graph: Graph, weights: dict[str, float], way: tuple[tuple[str, ...], float], times: int,
+        resident: frozenset[str],
+    ) -> LoopMapping:  # fmt: skip
+        kept, room = way
+        inner = _Context(self.arch, self.choice, self.share, _body_on_chip(op, graph, self.on_chip))
+        body = inner._ops(op.body, room, times * op.steps, resident | set(kept))
         kept_bytes = sum(weights[name] for name in kept)
-        taken = [held + needs + kept_bytes] * len(op.body.ops)
-        body = inner.ops(op.body, taken, times * op.steps, resident | set(kept))
-        self.peak_bytes = max(self.peak_bytes, inner.peak_bytes)
+        self.peak_bytes = max(self.peak_bytes, inner.peak_bytes + kept_bytes)
         self.seen += inner.seen
-        dram = self.arch.memory.dram
-        load_s = kept_bytes / (dram.bandwidth_bytes_per_s.value * dram.efficiency.value)
+        before = Stream("none", load_bytes=kept_bytes, first_load_bytes=kept_bytes)
+        load_s = schedule_s(before.work(0.0), self._rates("array", 0.0)) if kept else 0.0
         return LoopMapping(op, body, kept, kept_bytes, times, load_s + op.steps * sum(each.time_s for each in body))
 
-    def _op(self, op: Op, graph: Graph, held: float, times: int, resident: frozenset[str]) -> OpMapping:
-        if isinstance(op, MatMul | Conv):
-            mapped = self._matrix(op, graph, held, times, resident)
-        elif isinstance(op, Host):
-            seconds = op.seconds + self.arch.host.latency_s.value
-            mapped = OpMapping(op, Stream("host", load_bytes=0.0), times, time_s=seconds)
-        else:
-            mapped = self._vector(op, graph, held, times, resident)
-        self.peak_bytes = max(self.peak_bytes, held + mapped.stream.buffer_bytes * self.arch.n_cores)
-        return mapped
+    def _rates(self, unit: str, overhead_cycles: float) -> Rates:
+        machine = _machine(self.arch, self.arch.default_precision, 0.0, "")
+        return Rates(
+            1.0 / self.arch.clock_hz(unit), machine.dram_bytes_per_s, machine.burst_bytes, machine.dram_latency_s,
+            machine.dma_bytes_per_s, machine.network_bytes_per_s, machine.hop_s,
+            overhead_cycles / self.arch.clock_hz("array"),
+        )  # fmt: skip
+
+    def _followers(self, graph: Graph, start: int, leader: MatMul | Conv) -> list[OpMapping]:
+        """Element-wise ops right behind ``leader`` that work on its results tile by tile, all on chip."""
+        size = graph.tensors[leader.outputs[0]].elements
+        group = {leader.outputs[0]} & self.on_chip
+        found: list[OpMapping] = []
+        for op in graph.ops[start:]:
+            made = [graph.tensors[name] for name in op.outputs]
+            read = [name for name in op.inputs if name in group]
+            quiet = all(not self._off_chip(graph, name, frozenset()) for name in (*op.inputs, *op.outputs))
+            if not read or not (is_view(op) or (quiet and isinstance(op, Elementwise))):
+                break
+            if any(tensor.elements > size for tensor in made):
+                break
+            found.append(replace(self._vector(op, graph, 0.0, 1, frozenset()), time_s=0.0, follows=True))
+            group.update(op.outputs)
+        while found and found[-1].stream.unit == "none":
+            found.pop()
+        return found
+
+    def _other(self, op: Op, graph: Graph, free: float, times: int, resident: frozenset[str]) -> OpMapping:
+        if not isinstance(op, Host):
+            mapped = self._vector(op, graph, free, times, resident)
+            self.peak_bytes = max(self.peak_bytes, mapped.stream.buffer_bytes * self.arch.n_cores)
+            return mapped
+        host = self.arch.host
+        seconds = op.elements * HOST_BYTES / host.bandwidth_bytes_per_s.value + host.latency_s.value + op.seconds
+        return OpMapping(op, Stream("host"), times, time_s=seconds)
 
     def _off_chip(self, graph: Graph, name: str, resident: frozenset[str]) -> bool:
         tensor = graph.tensors[name]
@@ -150,17 +203,20 @@ class _Context:
             return name not in resident
         return name not in self.on_chip
 
-    def _matrix(self, op: MatMul | Conv, graph: Graph, held: float, times: int, resident: frozenset[str]) -> OpMapping:
+    def _matrix(
+        self, op: MatMul | Conv, graph: Graph, free: float, times: int, resident: frozenset[str], follow_s: float
+    ) -> OpMapping:
         precision = self.choice.of(op.name)
-        problem = self._problem(op, graph, precision, resident)
-        machine = _machine(self.arch, precision, self.capacity - held, op.name)
+        extra = sum(graph.tensors[name].bytes for name in op.inputs[2:] if self._off_chip(graph, name, resident))
+        problem = self._problem(op, graph, precision, resident)._replace(extra_load_bytes=extra, follow_s=follow_s)
+        machine = _machine(self.arch, precision, free, op.name)
         candidate, metrics, seen = _searched(problem, machine)
         self.seen += seen
         if not metrics.feasible:
             least = _smallest_buffer(problem, machine)
             bound = max(0.0, machine.capacity_bytes)
             raise InfeasibleError(Infeasible("scratchpad capacity of a core", least, bound, "bytes", op.name))
-        extra = sum(graph.tensors[name].bytes for name in op.inputs[2:] if self._off_chip(graph, name, resident))
+        self.peak_bytes = max(self.peak_bytes, metrics.buffer_bytes * self.arch.n_cores)
         stream = _matrix_stream(candidate, metrics, extra)
         return OpMapping(op, stream, times, precision, problem, candidate, metrics, metrics.time_s)
 
@@ -183,30 +239,30 @@ class _Context:
             weight_on_chip=not self._off_chip(graph, weight, resident),
         )  # fmt: skip
 
-    def _vector(self, op: Op, graph: Graph, held: float, times: int, resident: frozenset[str]) -> OpMapping:
+    def _vector(self, op: Op, graph: Graph, free: float, times: int, resident: frozenset[str]) -> OpMapping:
         if is_view(op):
             return OpMapping(op, Stream("none"), times)
         arch, vector = self.arch, self.arch.vector
         simple, special = element_work(op)
         lanes = vector.lanes.value * arch.n_cores
         compute = (simple * vector.cycles_simple.value + special * vector.cycles_special.value) / lanes
-        read = [name for name in op.inputs if not _gathers(op, graph, name)]
-        sizes = {name: graph.tensors[name].bytes for name in (*read, *op.outputs)}
-        if len(read) < len(op.inputs):
+        load, crossing = 0.0, sum(graph.tensors[name].bytes for name in op.outputs)
+        for name in op.inputs:
             # A gather reads only the rows that it copies.
-            sizes["rows gathered"] = sum(graph.tensors[name].bytes for name in op.outputs)
-        crossing = sum(sizes.values())
+            rows = _gathers(op, graph, name)
+            size = sum(graph.tensors[made].bytes for made in op.outputs) if rows else graph.tensors[name].bytes
+            crossing += size
+            load += size if self._off_chip(graph, name, resident) else 0.0
+        store = sum(graph.tensors[name].bytes for name in op.outputs if self._off_chip(graph, name, resident))
         port = crossing / arch.n_cores / arch.scratchpad.bandwidth_bytes_per_cycle.value
         port *= arch.clock_hz("vector") / arch.clock_hz("scratchpad")
-        load = sum(sizes[name] for name in read if self._off_chip(graph, name, resident))
-        if len(read) < len(op.inputs) and self._off_chip(graph, op.inputs[0], resident):
-            load += sizes["rows gathered"]
-        store = sum(sizes[name] for name in op.outputs if self._off_chip(graph, name, resident))
-        stream = _vector_stream(max(compute, port), load, store, crossing, self.capacity - held, arch.n_cores)
-        dram = arch.memory.dram
-        pace = 1.0 / (dram.bandwidth_bytes_per_s.value * dram.efficiency.value)
-        time_s = max(stream.cycles / arch.clock_hz("vector"), (load + store) * pace)
+        rates = self._rates("vector", arch.op_overhead_cycles.value)
+        stream, time_s = _vector_stream(max(compute, port), load, store, crossing, free, arch.n_cores, rates, op.name)
         return OpMapping(op, stream, times, vector.format, time_s=time_s)
+
+
+def _vector_cycles(followers: Sequence[OpMapping]) -> float:
+    return sum(each.stream.cycles for each in followers)
 
 
 def _gathers(op: Op, graph: Graph, name: str) -> bool:
@@ -251,6 +307,8 @@ def _machine(arch: DigitalArchitecture, precision: str, free_bytes: float, op_na
         network_bytes_per_s=network.links_per_core * network.bandwidth_bytes_per_cycle.value
         * arch.clock_hz("interconnect"),
         overhead_s=arch.op_overhead_cycles.value / array_hz,
+        hop_s=network.hop_latency_cycles.value * network.mean_hops(arch.n_cores) / arch.clock_hz("interconnect"),
+        burst_bytes=float(dram.burst_bytes.value * dram.channels.value),
     )  # fmt: skip
 
 
@@ -263,41 +321,42 @@ def _smallest_buffer(problem: Problem, machine: Machine) -> float:
 
 def _matrix_stream(c: Candidate, m: Metrics, extra_bytes: float) -> Stream:
     used = c.split_g * c.split_m * c.split_n * c.split_k
-    load = m.weight_dram_bytes + m.input_dram_bytes
-    share = (
-        m.weight_dram_bytes / (c.split_g * c.split_n * c.split_k)
-        + m.input_dram_bytes / (c.split_g * c.split_m * c.split_k)
-        + m.output_dram_bytes / used
-    ) / max(load + m.output_dram_bytes, 1e-30)
+    load = m.weight_dram_bytes + m.input_dram_bytes + extra_bytes
     return Stream(
         unit="array",
         tiles=int(m.tiles),
+        fetches=int(m.fetches),
         cycles=m.array_cycles,
-        load_bytes=load + extra_bytes,
-        first_load_bytes=(m.first_load_bytes if m.tiles > 1 else load) + extra_bytes,
+        load_bytes=load,
+        first_load_bytes=m.first_load_bytes,
         store_bytes=m.output_dram_bytes,
         last_store_bytes=m.last_store_bytes,
         gather_bytes=m.network_bytes,
         reduce_bytes=m.reduce_bytes,
-        core_share=min(1.0, share) if load + m.output_dram_bytes > 0 else 1.0,
+        core_share=m.core_share,
+        late=bool(m.late),
         buffer_bytes=m.buffer_bytes,
-        scratchpad_bytes=m.port_bytes * used + load + extra_bytes + m.output_dram_bytes + m.network_bytes * used,
+        scratchpad_bytes=m.port_bytes * used + load + m.output_dram_bytes + m.network_bytes * used,
     )
 
 
-def _vector_stream(cycles: float, load: float, store: float, crossing: float, free: float, cores: int) -> Stream:
-    """Chunks small enough that two of them fit the free scratchpad; at least four where data streams."""
-    moved = load + store
-    tiles = max(4, ceil(2 * moved / max(free, 1.0))) if moved > 0 else 1
-    return Stream(
-        unit="vector",
-        tiles=tiles,
-        cycles=cycles,
-        load_bytes=load,
-        first_load_bytes=load / tiles,
-        store_bytes=store,
-        last_store_bytes=store / tiles,
-        core_share=1.0 / cores,
-        buffer_bytes=min(free, 2 * moved / tiles) / cores if moved > 0 else 0.0,
-        scratchpad_bytes=crossing + moved,
-    )
+def _vector_stream(
+    cycles: float, load: float, store: float, crossing: float, free: float, cores: int, rates: Rates, name: str
+) -> tuple[Stream, float]:
+    """The fastest cut into 1, 2, 4, ... chunks of which two fit the room for streams, and its time."""
+    best: tuple[Stream, float] | None = None
+    for tiles in _VECTOR_TILES if load + store > 0 else (1,):
+        held = (load + store) * (2 / tiles if tiles > 1 else 1)
+        if held > free and load + store > 0:
+            continue
+        stream = Stream(
+            "vector", tiles, tiles if load > 0 else 1, cycles, load, load / tiles, store, store / tiles,
+            core_share=1.0 / cores, buffer_bytes=held / cores, scratchpad_bytes=crossing + load + store,
+        )  # fmt: skip
+        time_s = schedule_s(stream.work(0.0), rates)
+        if best is None or time_s < best[1]:
+            best = stream, time_s
+    if best is None:
+        least = 2 * (load + store) / _VECTOR_TILES[-1]
+        raise InfeasibleError(Infeasible("scratchpad capacity", least, free, "bytes", name))
+    return best

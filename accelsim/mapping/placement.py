@@ -9,7 +9,7 @@ from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Elementwise, Loop, Move, Op
 from accelsim.workload.vector_work import FOLDED
 
-__all__ = ["aliases", "is_view", "live_bytes", "place_activations", "resident_weights"]
+__all__ = ["aliases", "is_view", "live_bytes", "loop_state_bytes", "place_activations", "resident_weights"]
 
 _EXACT_UP_TO = 10
 
@@ -42,22 +42,24 @@ def _lifetimes(graph: Graph, roots: Mapping[str, str]) -> dict[str, tuple[int, i
 
 
 def place_activations(graph: Graph, budget_bytes: float) -> frozenset[str]:
-    """Activations that stay on chip: each in turn if, over its whole life, all of them fit ``budget_bytes``.
+    """Activations that stay on chip: those for which they and all smaller ones alive with them fit ``budget_bytes``.
 
-    Graph inputs arrive in DRAM and graph outputs leave through it, so neither is a candidate.
+    Small ones first, because they save most round trips for their room; counting the smaller ones whether they are
+    kept or not makes a larger budget keep whatever a smaller one keeps. Graph inputs arrive in DRAM and graph
+    outputs leave through it, so neither is a candidate.
     """
     roots = aliases(graph)
     held = [0.0] * (len(graph.ops) + 1)
     outside = {roots.get(name, name) for name in (*graph.inputs, *graph.outputs)}
+    lives = _lifetimes(graph, roots)
+    inside = [name for name in lives if name not in outside and graph.tensors[name].role in ("activation", "state")]
     kept: set[str] = set()
-    for name, (first, last) in _lifetimes(graph, roots).items():
+    for name in sorted(inside, key=lambda name: (graph.tensors[name].bytes, lives[name])):
+        first, last = lives[name]
         size = graph.tensors[name].bytes
-        if name in outside or graph.tensors[name].role not in ("activation", "state"):
-            continue
-        if all(held[step] + size <= budget_bytes for step in range(first, last + 1)):
+        held[first : last + 1] = [taken + size for taken in held[first : last + 1]]
+        if max(held[first : last + 1]) <= budget_bytes:
             kept.add(name)
-            for step in range(first, last + 1):
-                held[step] += size
     return frozenset(kept | {name for name, root in roots.items() if root in kept})
 
 
@@ -80,21 +82,22 @@ def loop_state_bytes(graph: Graph) -> float:
     return graph.peak_activation_bytes + states + inner
 
 
-def resident_weights(sizes: Mapping[str, float], room_bytes: float, streaming_bytes: float) -> tuple[str, ...]:
-    """The weights that save most DRAM traffic by staying: all if they fit, else a heaviest subset that fits.
+def resident_weights(sizes: Mapping[str, float], room_bytes: float) -> tuple[str, ...]:
+    """The weights that save most DRAM traffic by staying: all if they fit ``room_bytes``, else a heaviest subset.
 
-    Each byte kept saves one byte a step, so the heaviest subset is best; it is exact up to 10 tensors and greedy
-    beyond. Where some must stream, ``streaming_bytes`` of the room are left for their tiles.
+    Each byte kept saves one byte a step, so the heaviest subset is best; it is exact for the 10
+    largest; smaller ones fill what is left, largest first.
     """
     if sum(sizes.values()) <= room_bytes:
         return tuple(sizes)
-    room = room_bytes - streaming_bytes
     names = sorted(sizes, key=lambda name: (-sizes[name], name))
-    small = [name for name in names if sizes[name] <= room]
+    small = [name for name in names if sizes[name] <= room_bytes]
     if len(small) <= _EXACT_UP_TO:
-        return _heaviest(small, sizes, room)
-    kept: list[str] = []
-    for name in small:
+        return _heaviest(small, sizes, room_bytes)
+    large, rest = small[:_EXACT_UP_TO], small[_EXACT_UP_TO:]
+    kept = list(_heaviest(large, sizes, room_bytes))
+    room = room_bytes - sum(sizes[name] for name in kept)
+    for name in rest:
         if sizes[name] <= room:
             kept.append(name)
             room -= sizes[name]

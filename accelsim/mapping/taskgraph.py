@@ -14,7 +14,7 @@ turns both into femtoseconds and picojoules. So one graph serves every clock and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,6 +119,23 @@ class TaskGraphBuilder:
         self._count += len(resource)
         return first
 
+    def waiting_for(self, tasks: Iterable[int], first: int) -> list[int]:
+        """Tasks from ``first`` on that have one of ``tasks`` as a predecessor."""
+        wanted = frozenset(tasks)
+        return [task for task, preds in self._preds_from(first) if not wanted.isdisjoint(preds)]
+
+    def without_predecessors(self, first: int) -> list[int]:
+        """Tasks from ``first`` on that wait for nothing."""
+        return [task for task, preds in self._preds_from(first) if not preds]
+
+    def _preds_from(self, first: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """(task, its predecessors) from ``first`` on."""
+        self._flush()
+        self._done = [self._joined(self._done)]
+        whole = self._done[0]
+        for task in range(first, len(whole)):
+            yield task, tuple(whole.pred[whole.pred_ptr[task] : whole.pred_ptr[task + 1]].tolist())
+
     def repeat(self, first: int, times: int, carried: Iterable[tuple[int, int]] = ()) -> None:
         """Make the tasks from ``first`` on the first of ``times`` executions of a loop body.
 
@@ -133,12 +150,16 @@ class TaskGraphBuilder:
         for source, target in carried:
             if source >= 0 and target >= 0:
                 later.setdefault(target - first, []).append(source - n)
-        preds = [
-            sorted({*body.pred[body.pred_ptr[i] : body.pred_ptr[i + 1]].tolist(), *later.get(i, ())}) for i in range(n)
+        preds = [  # (moves, place) each; what stays stands before what moves, so the copies are sorted too
+            sorted(
+                {(p >= first, p) for p in body.pred[body.pred_ptr[i] : body.pred_ptr[i + 1]].tolist()}
+                | {(True, p) for p in later.get(i, ())}
+            )
+            for i in range(n)
         ]
         counts = np.array([len(each) for each in preds], dtype=np.int64)
-        template = np.array([p for each in preds for p in each], dtype=np.int64)
-        moves = template >= first - n
+        template = np.array([p for each in preds for _, p in each], dtype=np.int64)
+        moves = np.array([move for each in preds for move, _ in each], dtype=np.bool_)
         shift = np.arange(1, times, dtype=np.int64)[:, None] * n
         copies = np.where(moves[None, :], template[None, :] + shift, template[None, :]).ravel()
         ptr = np.concatenate(([0], np.cumsum(np.tile(counts, times - 1))))

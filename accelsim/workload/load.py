@@ -110,7 +110,8 @@ def reloaded(graph: Graph, parameters: Mapping[str, object]) -> Graph:
     """
     if graph.origin is None:
         raise InputError("was not loaded by name, so its parameters cannot change", field=f"workload {graph.name}")
-    return load_workload(graph.origin, **{**graph.overrides, **parameters})
+    merged: dict[str, Any] = {**graph.overrides, **parameters}
+    return load_workload(graph.origin, **merged)
 
 
 def parse_workload_argument(text: str) -> tuple[str, dict[str, Any]]:
@@ -121,7 +122,7 @@ def parse_workload_argument(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         InputError: a part that is not ``key=value``, or a key that stands twice.
     """
-    match = re.fullmatch(r"(.+?):([A-Za-z_]\w*\s*=.*)", text, re.DOTALL)
+    match = re.fullmatch(r"(.+?):\s*([A-Za-z_]\w*\s*=.*)", text, re.DOTALL)
     if match is None:
         name, colon, _ = text.partition(":")
         if not name.strip() or (colon and not re.search(r"[/\\.]", text)):

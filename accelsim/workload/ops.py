@@ -95,7 +95,8 @@ class Conv(Op):
     inputs: (batch, in_channels, *input_size), weight (out_channels, in_channels / groups, *kernel), optional
     bias (out_channels,); output (batch, out_channels, *output_size). A transposed convolution has weight
     (in_channels, out_channels / groups, *kernel) and counts every product of an input with its kernel,
-    cropped borders included.
+    cropped borders included. ``padding`` has one value an axis; where the two sides of an axis differ, it has
+    all beginnings and then all ends.
     """
 
     batch: int

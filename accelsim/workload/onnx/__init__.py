@@ -50,4 +50,5 @@ def from_onnx(
     # Imported here because the onnx package costs 0.1 s that no other front end needs.
     from accelsim.workload.onnx.importer import import_model
 
-    return import_model(path, dict(shapes or {}), dict(values or {}), batch, frozenset(allow_zero_cost))
+    allowed = frozenset([allow_zero_cost] if isinstance(allow_zero_cost, str) else allow_zero_cost)
+    return import_model(path, dict(shapes or {}), dict(values or {}), batch, allowed)

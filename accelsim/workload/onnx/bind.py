@@ -192,10 +192,9 @@ def _scalar(kind: TensorType, name: str, value: float | int, source: Source) -> 
         rule = f"stands for one element, but the input has shape {list(kind.shape)}"
         raise source.error(rule, field, value=value)
     try:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.element)
-        array = np.full(kind.shape, value, dtype=dtype)
-        if not float(value).is_integer() and not np.issubdtype(array.dtype, np.inexact):
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.element))
+        if dtype.kind in "biu" and not float(value).is_integer():
             raise ValueError
+        return np.full(kind.shape, value, dtype=dtype)
     except (ValueError, TypeError, KeyError, OverflowError):
-        raise source.error(f"is not a {ELEMENTS[kind.element].name} number", field, value=value) from None
-    return array
+        raise source.error(f"must be a number of type {ELEMENTS[kind.element].name}", field, value=value) from None

@@ -1,0 +1,103 @@
+"""The schedule of one op, in closed form: how long its phases of load, compute and store take together.
+
+An op runs in ``tiles`` equal steps. Its first tile is loaded, then loads, computation, vector work on the results
+and stores overlap, then the last tile is finished and stored:
+
+- loads share the DRAM in order: first tile, rest, then stores; each also passes the DMA engines of a core, and its
+  data are there one memory latency later;
+- the first tile computes when the op is launched, its load has arrived and its inputs have come over the network;
+  the last tile computes when everything has;
+- two slots hold what is loaded, so of all loads, their latencies and computations at most two are under way: what
+  follows the first tile takes at least half of their sum (``fetches`` steps load something);
+- vector work follows each phase, or all of it where no result is whole before the end;
+- a reduction across cores follows the last tile.
+
+`mapping.lower` makes tasks with exactly these dependencies, so the time here is the engine's, to the femtosecond
+rounding of the tasks; a test asserts it. Ops follow each other without overlap, so times add up.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+__all__ = ["Rates", "Work", "schedule_s"]
+
+
+class Rates(NamedTuple):
+    """What the hardware does: seconds a cycle of the unit, bytes a second, and fixed times in seconds."""
+
+    cycle_s: float
+    dram_bytes_per_s: float
+    burst_bytes: float
+    dram_latency_s: float
+    dma_bytes_per_s: float
+    network_bytes_per_s: float
+    hop_s: float
+    overhead_s: float
+
+
+class Work(NamedTuple):
+    """What an op needs; DRAM bytes are those of all cores, the rest that of the fullest core (see `Stream`)."""
+
+    tiles: int
+    fetches: int
+    cycles: float
+    load_bytes: float
+    first_load_bytes: float
+    store_bytes: float
+    last_store_bytes: float
+    core_share: float
+    gather_bytes: float
+    reduce_bytes: float
+    follow_s: float
+    late: bool
+
+
+@njit(cache=True)
+def _burst_s(moved, rates):  # type: ignore[no-untyped-def]
+    return np.ceil(moved / rates.burst_bytes) * rates.burst_bytes / rates.dram_bytes_per_s
+
+
+@njit(cache=True)
+def schedule_s(work, rates):  # type: ignore[no-untyped-def]
+    """Seconds from the launch of an op to the end of its last task."""
+    share = 1.0 / work.tiles
+    cycles_s, follow_s = work.cycles * rates.cycle_s, work.follow_s
+    rest_bytes = work.load_bytes - work.first_load_bytes if work.tiles > 1 else 0.0
+    first_bytes = work.load_bytes - rest_bytes
+    first_s, rest_s = _burst_s(first_bytes, rates), _burst_s(rest_bytes, rates)
+    dma_s = work.core_share / rates.dma_bytes_per_s
+    begin = rates.overhead_s
+    if first_bytes > 0:
+        begin = max(begin, max(first_s, first_bytes * dma_s) + rates.dram_latency_s)
+    if work.gather_bytes > 0:
+        begin = max(begin, work.gather_bytes * share / rates.network_bytes_per_s + rates.hop_s)
+    first_done = begin + cycles_s * share
+    followed = first_done + follow_s * share
+    last_done = first_done
+    if work.tiles > 1:
+        between = cycles_s * (1 - 2 * share)
+        last_start = first_done + between
+        if rest_bytes > 0:
+            arrived = max(first_s + rest_s, (first_bytes + rest_bytes) * dma_s) + rates.dram_latency_s
+            halves = 0.5 * (cycles_s * (1 - share) + rest_bytes / rates.dram_bytes_per_s)
+            slots = first_done + halves + 0.5 * (work.fetches - 1) * rates.dram_latency_s
+            last_start = max(last_start, arrived, slots)
+        if work.gather_bytes > 0:
+            last_start = max(last_start, work.gather_bytes / rates.network_bytes_per_s + rates.hop_s)
+        followed = max(first_done + between, followed) + follow_s * (1 - 2 * share)
+        last_done = last_start + cycles_s * share
+        followed = max(last_done, followed) + follow_s * share
+    end = last_done
+    if work.reduce_bytes > 0:
+        end += work.reduce_bytes / rates.network_bytes_per_s + rates.hop_s
+    if follow_s > 0:
+        end = end + follow_s if work.late else max(end, followed)
+    if work.store_bytes > 0:
+        last_store = work.last_store_bytes if work.tiles > 1 else work.store_bytes
+        stored = max(first_done, first_s + rest_s) + _burst_s(work.store_bytes - last_store, rates)
+        end = max(end, max(stored, last_done) + _burst_s(last_store, rates))
+    return end

@@ -1,0 +1,304 @@
+"""The plots of one result: where the latency goes, how busy what is, the roofline, energy, and what is assumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from accelsim.pipeline import Evaluation
+from accelsim.report.op_figures import OpFigures, bare_resource
+from accelsim.report.plots import (
+    ACTIVITIES, LEGEND_BELOW, MUTED, PALETTE, Plot, activity, bars, end_labels, layout, rows_axis, safe, value_axis,
+)  # fmt: skip
+from accelsim.report.quantities import percent, plain, quantity, scale_of
+from accelsim.study.sensitivity import Assumption, Sensitivity
+
+__all__ = ["Scaled", "critical", "energy", "roofline", "tornado", "utilization", "value_text"]
+
+TOP_OPS = 15
+TOP_ASSUMPTIONS = 12
+
+
+def critical(figures: OpFigures, evaluation: Evaluation) -> Plot:
+    """Critical path by op, split by activity: the parts add up to the latency."""
+    spent: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    for op, row in zip(figures.mapped, figures.critical_by_action_s, strict=True):
+        spent[op.op.name] = spent.get(op.op.name, 0.0) + row
+    ranked = sorted(spent, key=lambda name: -float(spent[name].sum()))
+    ranked = [name for name in ranked if spent[name].sum() > 0]
+    shown, rest = ranked[:TOP_OPS], ranked[TOP_OPS:]
+    table = [spent[name] for name in shown]
+    names = list(shown)
+    if rest:
+        table.append(np.sum([spent[name] for name in rest], axis=0))
+        names.append(f"{len(rest)} more")
+    totals = [float(row.sum()) for row in table]
+    factor, prefix = scale_of(totals)
+    data = []
+    actions = evaluation.tasks.actions
+    for label in _activities(actions):
+        members = [i for i, action in enumerate(actions) if activity(action) == label]
+        seconds = [float(row[members].sum()) for row in table]
+        if any(seconds):
+            hover = [f"<b>{safe(n)}</b><br>{safe(label)}: {quantity(s, 's')}" for n, s in zip(names, seconds, strict=True)]
+            data.append(bars([s * factor for s in seconds], hover, ACTIVITIES.get(label, MUTED), name=safe(label)))
+    shares = [percent(total / evaluation.latency_s) if evaluation.latency_s else "" for total in totals]
+    data.append(end_labels([total * factor for total in totals], shares))
+    axes = {
+        "xaxis": value_axis(f"Time on the critical path [{prefix}s]", range=[0, 1.12 * max(totals, default=1) * factor or 1]),
+        "yaxis": rows_axis(names, "Op", 36),
+        "barmode": "stack",
+        "legend": LEGEND_BELOW,
+    }
+    caption = (
+        "The chain of tasks that decides when the last one ends. Its parts add up to the latency; what runs hidden "
+        "behind other work is not in it. Percentages are shares of the latency."
+    )
+    return Plot("critical", data, {**layout("Where the latency goes", rows=len(names), legend_lines=1), **axes}, caption)
+
+
+def _activities(actions: Sequence[str]) -> list[str]:
+    """Words for ``actions`` in the order of the colours, words without a colour last."""
+    found = list(dict.fromkeys(activity(action) for action in actions))
+    return sorted(found, key=lambda label: list(ACTIVITIES).index(label) if label in ACTIVITIES else len(ACTIVITIES))
+
+
+def utilization(evaluation: Evaluation) -> Plot:
+    """Busy share of each resource, split by what it does, and achieved over peak MACs."""
+    tasks, makespan = evaluation.tasks, max(evaluation.timeline.makespan_fs, 1)
+    spent = np.zeros((len(tasks.resources) + 1, len(tasks.actions)), dtype=np.int64)
+    duration = evaluation.timeline.end_fs - evaluation.timeline.start_fs
+    np.add.at(spent, (tasks.resource, tasks.action), duration)
+    rows: dict[tuple[str, bytes], list[int]] = {}
+    for index, name in enumerate(tasks.resources):
+        rows.setdefault((bare_resource(name), spent[index].tobytes()), []).append(index)
+    names = [
+        f"{bare} ({len(alike)} cores)" if len(alike) > 1 else tasks.resources[alike[0]] for (bare, _), alike in rows.items()
+    ]
+    shares = np.array([spent[alike[0]] for alike in rows.values()]) / makespan
+    names.append("MACs over peak")
+    data = []
+    for label in _activities(tasks.actions):
+        members = [i for i, action in enumerate(tasks.actions) if activity(action) == label]
+        part = [float(row[members].sum()) for row in shares]
+        if any(part):
+            hover = [f"<b>{safe(n)}</b><br>{safe(label)}: {percent(s)}" for n, s in zip(names, part, strict=False)]
+            data.append(bars([100 * s for s in part], hover, ACTIVITIES.get(label, MUTED), name=safe(label)))
+    achieved = evaluation.utilization["macs"]
+    hover = [f"achieved over peak MAC/s: {percent(achieved)}"]
+    data.append(bars([100 * achieved], hover, MUTED, y=[len(names) - 1], showlegend=False))
+    totals = [*shares.sum(axis=1).tolist(), achieved]
+    data.append(end_labels([100 * total for total in totals], [percent(total) for total in totals]))
+    axes = {
+        "xaxis": value_axis("Share of the latency [%]", range=[0, 114], tickvals=[0, 25, 50, 75, 100]),
+        "yaxis": rows_axis(names, "Resource", 24),
+        "barmode": "stack",
+        "legend": LEGEND_BELOW,
+    }
+    caption = f"{safe(evaluation.bottleneck)} is busy for the largest share of the time."
+    return Plot("utilization", data, {**layout("Utilisation", rows=len(names), legend_lines=2), **axes}, caption, wide=False)
+
+
+def energy(evaluation: Evaluation) -> Plot:
+    """Energy by component."""
+    parts = sorted(evaluation.energy.by_component_j.items(), key=lambda item: -item[1])
+    joules = [value for _, value in parts]
+    factor, prefix = scale_of(joules)
+    total = evaluation.energy_j
+    shares = [percent(value / total) if total else "" for value in joules]
+    hover = [f"<b>{safe(name)}</b><br>{quantity(value, 'J')}" for name, value in parts]
+    data = [bars([value * factor for value in joules], hover, PALETTE[0], showlegend=False)]
+    data.append(end_labels([value * factor for value in joules], shares))
+    axes = {
+        "xaxis": value_axis(f"Energy [{prefix}J]", range=[0, 1.16 * max(joules, default=1) * factor or 1]),
+        "yaxis": rows_axis([name for name, _ in parts], "Component", 24),
+    }
+    caption = f"{quantity(total, 'J')} for one execution; leakage is leakage power over the latency."
+    return Plot("energy", data, {**layout("Energy by component", rows=len(parts) + 2), **axes}, caption, wide=False)
+
+
+def roofline(figures: OpFigures, evaluation: Evaluation) -> Plot | None:
+    """Matrix ops against the roofs of their formats and of the memory; None where there are no MACs."""
+    arch = evaluation.architecture.description
+    indices = [i for i in range(len(figures)) if figures.macs[i] > 0 and figures.active_s[i] > 0]
+    if not indices:
+        return None
+    bandwidth = arch.memory.dram.bandwidth_bytes_per_s.value * arch.memory.dram.efficiency.value
+    formats = list(dict.fromkeys(figures.mapped[i].precision for i in indices))
+    peaks = {name: arch.peak_ops_per_s(name) / 2 for name in formats}
+    finite = [figures.macs[i] / figures.dram_bytes[i] for i in indices if figures.dram_bytes[i] > 0]
+    ridges = [peak / bandwidth for peak in peaks.values()]
+    low, high = min([*finite, *ridges]) / 4, max([*finite, *ridges]) * 6
+    points = _points(figures, indices, high)
+    floor = min([*(point.rate for point in points), *peaks.values()]) / 4
+    data = [_roof(name, peak, bandwidth, low, high, colour) for (name, peak), colour in zip(peaks.items(), PALETTE, strict=False)]
+    for name, colour in zip(formats, PALETTE, strict=False):
+        data.append(_cloud([p for p in points if p.format == name], name, colour))
+    axes = {
+        "xaxis": value_axis("Arithmetic intensity [MAC per byte of DRAM traffic]", type="log", dtick=1,
+                            range=[math.log10(low), math.log10(high)], exponentformat="SI"),  # fmt: skip
+        "yaxis": value_axis("Achieved rate [MAC/s]", type="log", exponentformat="SI", dtick=1,
+                            range=[math.log10(floor), math.log10(max(peaks.values()) * 3)]),  # fmt: skip
+        "legend": LEGEND_BELOW,
+        "hovermode": "closest",
+    }
+    caption = (
+        f"Rate: an op's MACs over the time in which any of its tasks runs. Roofs: the arrays' peak by format, and "
+        f"{quantity(bandwidth, 'B/s')} of DRAM streams ({percent(arch.memory.dram.efficiency.value)} of the peak). "
+        "Larger points take more of the latency; triangles at the right edge touch no DRAM."
+    )
+    return Plot("roofline", data, {**layout("Roofline", 480, legend_lines=3), **axes}, caption)
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    names: tuple[str, ...]
+    format: str
+    intensity: float
+    rate: float
+    seconds: float
+    on_chip: bool
+
+
+def _points(figures: OpFigures, indices: Sequence[int], edge: float) -> list[_Point]:
+    """Ops that lie on one spot are one point, for only the uppermost could be read."""
+    spots: dict[tuple[str, str, str], _Point] = {}
+    for i in indices:
+        moved = figures.dram_bytes[i]
+        intensity = figures.macs[i] / moved if moved > 0 else edge / 1.3
+        rate, seconds = float(figures.macs[i] / figures.active_s[i]), float(figures.critical_s[i])
+        op = figures.mapped[i]
+        key = (op.precision, f"{math.log10(intensity):.2f}", f"{math.log10(rate):.2f}")
+        at = spots.get(key)
+        if at is None:
+            spots[key] = _Point((op.op.name,), op.precision, float(intensity), rate, seconds, moved <= 0)
+        else:
+            spots[key] = _Point((*at.names, op.op.name), at.format, at.intensity, at.rate, at.seconds + seconds, at.on_chip)
+    return list(spots.values())
+
+
+def _roof(name: str, peak: float, bandwidth: float, low: float, high: float, colour: str) -> dict[str, Any]:
+    ridge = peak / bandwidth
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [low, ridge, high],
+        "y": [low * bandwidth, peak, peak],
+        "line": {"color": colour, "width": 1.5},
+        "name": f"{safe(name)} roof: {quantity(peak, 'MAC/s')}, ridge at {plain(ridge)} MAC/byte",
+        "hoverinfo": "skip",
+    }
+
+
+def _cloud(points: Sequence[_Point], name: str, colour: str) -> dict[str, Any]:
+    most = max((point.seconds for point in points), default=0.0)
+    hover = []
+    for point in points:
+        listed = "<br>".join(safe(each) for each in point.names[:8])
+        more = f"<br>and {len(point.names) - 8} more" if len(point.names) > 8 else ""
+        where = "no DRAM traffic" if point.on_chip else f"{plain(point.intensity)} MAC/byte"
+        hover.append(f"<b>{listed}</b>{more}<br>{where}, {quantity(point.rate, 'MAC/s')}"
+                     f"<br>{quantity(point.seconds, 's')} of the latency")  # fmt: skip
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [point.intensity for point in points],
+        "y": [point.rate for point in points],
+        "marker": {
+            "color": colour,
+            "opacity": 0.8,
+            "size": [8 + 16 * math.sqrt(point.seconds / most) if most else 8 for point in points],
+            "symbol": ["triangle-right" if point.on_chip else "circle" for point in points],
+            "line": {"width": 1, "color": "rgba(255,255,255,0.7)"},
+        },
+        "customdata": hover,
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "name": f"ops in {safe(name)}",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A metric of a `Sensitivity` as it is shown: ``value * factor`` in ``unit``, such as latency as a real-time factor."""
+
+    metric: str
+    title: str
+    unit: str = ""
+    factor: float = 1.0
+
+    def text(self, value: float) -> str:
+        """The value as people read it."""
+        shown = value * self.factor
+        return plain(shown, self.unit) if self.unit in ("", "x") else quantity(shown, self.unit)
+
+
+def tornado(sensitivity: Sensitivity, shown: Scaled, key: str) -> Plot:
+    """What each assumption alone does to one metric, and below them what all of them together span."""
+    nominal = sensitivity.nominal[shown.metric]
+    moving = [s for s in sensitivity.ranked(shown.metric) if s.spans[shown.metric][0] < s.spans[shown.metric][1]]
+    swings = moving[:TOP_ASSUMPTIONS]
+    rows = [(value_text(s.assumption), s.assumption.why, s.spans[shown.metric]) for s in swings]
+    rows.insert(0, ("all assumptions together", "", sensitivity.intervals[shown.metric]))
+    prefix = ""
+    factor = shown.factor
+    if shown.unit not in ("", "x"):
+        scale, prefix = scale_of([nominal * shown.factor])
+        factor *= scale
+    lows, highs = [low for _, _, (low, _) in rows], [high for _, _, (_, high) in rows]
+    hover = [
+        f"<b>{name}</b><br>{shown.text(low)} to {shown.text(high)}{_wrapped(why)}" for name, why, (low, high) in rows
+    ]
+    middle = nominal * factor
+    colours = [[MUTED, *[PALETTE[0]] * len(swings)], [MUTED, *[PALETTE[1]] * len(swings)]]
+    data = [
+        bars([low * factor - middle for low in lows], hover, colours[0], base=middle, showlegend=False),
+        bars([high * factor - middle for high in highs], hover, colours[1], base=middle, showlegend=False),
+        end_labels([high * factor for high in highs], [f"{shown.text(a)} to {shown.text(b)}" for a, b in zip(lows, highs, strict=True)]),
+    ]  # fmt: skip
+    unit = f" [{prefix}{shown.unit}]" if shown.unit not in ("", "x") else ""
+    reach = max(highs) * factor - min(lows) * factor or middle
+    axes = {
+        "xaxis": value_axis(f"{shown.title}{unit}", range=[min(lows) * factor - 0.03 * reach, max(highs) * factor + 0.34 * reach]),
+        "yaxis": {**rows_axis([name for name, _, _ in rows], ""), "ticktext": [name for name, _, _ in rows]},
+        "barmode": "overlay",
+        "shapes": [{"type": "line", "x0": middle, "x1": middle, "yref": "paper", "y0": 0, "y1": 1,
+                    "line": {"width": 1.5, "dash": "dot", "color": MUTED}}],
+    }  # fmt: skip
+    less = f" {len(moving) - len(swings)} more move it less." if len(moving) > len(swings) else ""
+    still = len(sensitivity.swings) - len(moving)
+    less += f" {still} do not move it at all." if still else ""
+    title = f"What is assumed, and what it does to the {shown.title[0].lower()}{shown.title[1:]}"
+    caption = (
+        f"Each assumption alone over its range, everything else nominal (dotted line, {shown.text(nominal)}): nominal "
+        f"value and, in brackets, the other values tried. Hover for the reasons.{less}"
+    )
+    return Plot(key, data, {**layout(title, 118 + 36 * max(len(rows), 2)), **axes}, caption)
+
+
+def value_text(assumption: Assumption) -> str:
+    """Safe two-line label: the path, then the nominal value and what was tried instead."""
+    path = assumption.path.removeprefix("architecture.")
+    tried = ", ".join(_value(value) for value in assumption.others)
+    return f"{safe(path, 46)}<br><span style='font-size:11px'>{_value(assumption.nominal)} ({tried})</span>"
+
+
+def _value(value: float | str) -> str:
+    if isinstance(value, str):
+        return safe(value, 30)
+    return plain(value) if 1e-3 <= abs(value) < 1e6 or value == 0 else quantity(value, "").strip()
+
+
+def _wrapped(text: str, width: int = 70) -> str:
+    """Text in lines of hover labels."""
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + len(word) >= width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return "".join(f"<br>{safe(each)}" for each in [*lines, line] if each)

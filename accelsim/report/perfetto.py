@@ -1,0 +1,71 @@
+"""The timeline as Chrome trace events, which https://ui.perfetto.dev and chrome://tracing open.
+
+A thread a resource, a complete event a task. Delays occupy no resource and may overlap, so they are asynchronous
+events, which viewers put on tracks of their own. Times are microseconds with nine decimals: femtoseconds, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from accelsim.mapping.taskgraph import NO_RESOURCE
+from accelsim.pipeline import Evaluation
+from accelsim.report.files import atomic_writer
+
+__all__ = ["trace_events", "write_trace"]
+
+_FS_PER_US = 10**9
+_PID = 1
+
+
+def write_trace(evaluation: Evaluation, path: str | Path) -> None:
+    """Write the timeline of ``evaluation`` to ``path`` as trace-event JSON, whole or not at all.
+
+    Raises:
+        InputError: the folder does not exist, or the file cannot be written.
+    """
+    with atomic_writer(path) as stream:
+        stream.write('{"displayTimeUnit": "ns", "traceEvents": [\n')
+        for number, event in enumerate(trace_events(evaluation)):
+            stream.write(f",\n{event}" if number else event)
+        stream.write("\n]}\n")
+
+
+def trace_events(evaluation: Evaluation) -> Iterator[str]:
+    """The events one by one, each a line of JSON: names first, then tasks in the order of the task graph."""
+    tasks, timeline = evaluation.tasks, evaluation.timeline
+    yield from _names(evaluation)
+    names = [json.dumps(op.op.name) for op in evaluation.mapping.walk()]
+    actions = [json.dumps(action) for action in tasks.actions]
+    columns = zip(
+        tasks.resource.tolist(), tasks.action.tolist(), tasks.op.tolist(), tasks.amount.tolist(),
+        timeline.start_fs.tolist(), timeline.end_fs.tolist(), strict=True,
+    )  # fmt: skip
+    for task, (resource, action, op, amount, start, end) in enumerate(columns):
+        args = f'"args": {{"op": {names[op]}, "action": {actions[action]}, "amount": {amount!r}, "task": {task}}}'
+        what = f'"name": {names[op]}, "cat": {actions[action]}, "pid": {_PID}, "tid": {resource + 1}'
+        if resource == NO_RESOURCE:
+            yield f'{{"ph": "b", "id": {task}, {what}, "ts": {_us(start)}, {args}}}'
+            yield f'{{"ph": "e", "id": {task}, {what}, "ts": {_us(end)}}}'
+        else:
+            yield f'{{"ph": "X", {what}, "ts": {_us(start)}, "dur": {_us(end - start)}, {args}}}'
+
+
+def _names(evaluation: Evaluation) -> Iterator[str]:
+    def named(kind: str, thread: int, **arguments: object) -> str:
+        return json.dumps({"ph": "M", "name": kind, "pid": _PID, "tid": thread, "args": arguments})
+
+    run = f"{evaluation.workload.name} on {evaluation.architecture.name} in {evaluation.choice.label}"
+    yield named("process_name", 0, name=run)
+    yield named("thread_name", 0, name="delays")
+    for index, name in enumerate(evaluation.tasks.resources):
+        yield named("thread_name", index + 1, name=name)
+        yield named("thread_sort_index", index + 1, sort_index=index)
+
+
+def _us(femtoseconds: int) -> str:
+    """Microseconds as an exact decimal."""
+    whole, rest = divmod(femtoseconds, _FS_PER_US)
+    return f"{whole}.{rest:09d}" if rest else str(whole)

@@ -1,0 +1,106 @@
+"""Damaged files: whatever the bytes, the answer is a graph or an AccelsimError, soon."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accelsim.errors import AccelsimError
+from accelsim.workload.graph import Graph
+from accelsim.workload.onnx import from_onnx
+from tests.models import model_file
+from tests.workload.onnx_models import branch, model, node, stored, value, weight
+
+SECONDS = 2.0
+LIGHT = "onnx/backend/test/data/light/light_squeezenet.onnx"
+CALM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@cache
+def _whole(name: str) -> bytes:
+    if name == "light":
+        return model_file("onnx", "", LIGHT).read_bytes()
+    inputs = [value("x", ["batch", 3, 8, 8]), value("rate", [], 7)]
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["y"], name="conv", pads=[1, 1, 1, 1]),
+        node("Shape", ["y"], ["shape"]),
+        node("Gather", ["shape", "zero"], ["size"]),
+        node("Concat", ["size", "minus"], ["target"], axis=0),
+        node("Reshape", ["y", "target"], ["flat"]),
+        node("Equal", ["rate", "hz"], ["same"]),
+        node(
+            "If", ["same"], ["z"], name="if",
+            then_branch=branch("then", [node("MatMul", ["flat", "m"], ["t"])], ["t"]),
+            else_branch=branch("else", [node("Relu", ["flat"], ["e"])], ["e"]),
+        ),
+        node("Unsqueeze", ["z", "zero"], ["steps"]),
+        node("LSTM", ["steps", "lw", "lr"], ["out", "h", "c"], name="lstm", hidden_size=2),
+    ]  # fmt: skip
+    initializers = [
+        weight("w", 4, 3, 3, 3), weight("b", 4), weight("m", 256, 5), weight("lw", 1, 8, 5), weight("lr", 1, 8, 2),
+        stored("zero", [0], "i8"), stored("minus", [-1], "i8"), stored("hz", 16000, "i8"),
+    ]  # fmt: skip
+    made: bytes = model(nodes, inputs, ["out", "c"], initializers).SerializeToString()
+    return made
+
+
+def _import(folder: Path, data: bytes, name: str) -> Graph | None:
+    path = folder / "fuzzed.onnx"
+    path.write_bytes(data)
+    shapes, values = ({"x": (1, 3, 8, 8)}, {"rate": 16000}) if name == "made" else ({}, {})
+    started = time.process_time()
+    try:
+        return from_onnx(path, shapes=shapes, values=values)
+    except AccelsimError as error:
+        assert str(error)
+        return None
+    finally:
+        assert time.process_time() - started < SECONDS
+
+
+@pytest.mark.parametrize("name", ["made", "light"])
+def test_undamaged(tmp_path: Path, name: str) -> None:
+    graph = _import(tmp_path, _whole(name), name)
+    assert graph is not None
+    assert graph.macs > 0
+
+
+@pytest.mark.parametrize("name", ["made", "light"])
+@CALM
+@given(data=st.data())
+def test_truncated(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    whole = _whole(name)
+    _import(tmp_path, whole[: data.draw(st.integers(0, len(whole) - 1))], name)
+
+
+@pytest.mark.parametrize("name", ["made", "light"])
+@CALM
+@given(data=st.data())
+def test_mutated(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    damaged = bytearray(_whole(name))
+    places = st.integers(0, len(damaged) - 1)
+    for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=6)):
+        damaged[place] = byte
+    _import(tmp_path, bytes(damaged), name)
+
+
+@pytest.mark.parametrize("name", ["made", "light"])
+@CALM
+@given(data=st.data())
+def test_parts_removed_or_repeated(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    whole = _whole(name)
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, min(len(whole), start + 64)))
+    middle = data.draw(st.sampled_from([b"", whole[start:end] * 2, whole[start:end][::-1]]))
+    _import(tmp_path, whole[:start] + middle + whole[end:], name)
+
+
+@CALM
+@given(data=st.binary(max_size=200))
+def test_arbitrary_bytes(tmp_path: Path, data: bytes) -> None:
+    _import(tmp_path, data, "any")
