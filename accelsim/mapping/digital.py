@@ -6,8 +6,8 @@ the space in `contraction` is taken for matrix work, and an even split over the 
 ops that only read what the matrix op before them makes follow it tile by tile. Equal products are searched once.
 
 Ops run one after the other (their times add up), and every choice is the best of a set that grows with each
-resource, so that a better machine is never slower. Two choices are exempt: which of many weights stay resident is
-decided by bytes, not by time, and what stays on chip may cross a slow network where DRAM would have multicast it.
+resource, so that a better machine is never slower. One choice is exempt: what stays on chip crosses the network
+between cores, which could be slower than a multicast from DRAM on a machine with a very slow network.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import lru_cache
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.contraction import Candidate, Machine, Metrics, Problem, evaluate, search
-from accelsim.mapping.placement import is_view, loop_state_bytes, place_activations, resident_weights
+from accelsim.mapping.placement import is_view, loop_state_bytes, place_activations, resident_choices
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
 from accelsim.mapping.schedule import Rates, schedule_s
 from accelsim.numerics import FORMATS
@@ -134,17 +134,24 @@ class _Context:
         return tuple(mapped)
 
     def _loop(self, op: Loop, graph: Graph, free: float, times: int, resident: frozenset[str]) -> LoopMapping:
-        """The faster of two ways: as many weights as fit stay resident, or all stream through more room."""
+        """The fastest of: all weights stream through all of the room, or some stay in their share of it."""
         weights = {
             tensor.name: tensor.bytes
             for tensor in op.body.all_tensors()
             if tensor.role == "weight" and tensor.name not in resident
         }
-        kept = resident_weights(weights, _RESIDENT_SHARE * free) if op.steps > 1 else ()
-        ways = [(kept, (1 - _RESIDENT_SHARE) * free)] if kept else []
-        if len(kept) < len(weights) or not kept:
-            ways.append(((), free))
-        found = [self._body(op, graph, weights, way, times, resident) for way in ways]
+        kept = resident_choices(weights, _RESIDENT_SHARE * free) if op.steps > 1 else []
+        ways = [*((each, (1 - _RESIDENT_SHARE) * free) for each in kept), ((), free)]
+        found: list[LoopMapping] = []
+        failure: InfeasibleError | None = None
+        for way in ways:
+            try:
+                found.append(self._body(op, graph, weights, way, times, resident))
+            except InfeasibleError as error:
+                failure = error
+        if not found:
+            assert failure is not None
+            raise failure
         return min(found, key=lambda each: each.time_s)
 
     def _body(

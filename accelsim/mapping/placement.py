@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Elementwise, Loop, Move, Op
 from accelsim.workload.vector_work import FOLDED
 
-__all__ = ["aliases", "is_view", "live_bytes", "loop_state_bytes", "place_activations", "resident_weights"]
+__all__ = ["aliases", "is_view", "live_bytes", "loop_state_bytes", "place_activations", "resident_choices"]
 
-_EXACT_UP_TO = 10
+_SETS_OF = 10
 
 
 def is_view(op: Op) -> bool:
@@ -82,29 +83,25 @@ def loop_state_bytes(graph: Graph) -> float:
     return graph.peak_activation_bytes + states + inner
 
 
-def resident_weights(sizes: Mapping[str, float], room_bytes: float) -> tuple[str, ...]:
-    """The weights that save most DRAM traffic by staying: all if they fit ``room_bytes``, else a heaviest subset.
+def resident_choices(sizes: Mapping[str, float], room_bytes: float) -> list[tuple[str, ...]]:
+    """Sets of weights that may stay in ``room_bytes`` through a loop, the heaviest first.
 
-    Each byte kept saves one byte a step, so the heaviest subset is best; it is exact for the 10
-    largest; smaller ones fill what is left, largest first.
+    Each byte kept saves one byte a step, so for each budget on a fixed ladder (four steps an octave, up to the room)
+    the heaviest set that fits it is a choice, and so are all of the weights. A larger room only adds choices. Of more
+    than 10 weights the small ones stay together, and sets are formed of the 10 largest.
     """
-    if sum(sizes.values()) <= room_bytes:
-        return tuple(sizes)
+    if not sizes:
+        return []
     names = sorted(sizes, key=lambda name: (-sizes[name], name))
-    small = [name for name in names if sizes[name] <= room_bytes]
-    if len(small) <= _EXACT_UP_TO:
-        return _heaviest(small, sizes, room_bytes)
-    large, rest = small[:_EXACT_UP_TO], small[_EXACT_UP_TO:]
-    kept = list(_heaviest(large, sizes, room_bytes))
-    room = room_bytes - sum(sizes[name] for name in kept)
-    for name in rest:
-        if sizes[name] <= room:
-            kept.append(name)
-            room -= sizes[name]
-    return tuple(kept)
-
-
-def _heaviest(names: Sequence[str], sizes: Mapping[str, float], room: float) -> tuple[str, ...]:
-    subsets = (subset for count in range(len(names) + 1) for subset in combinations(names, count))
-    weighed = ((sum(sizes[name] for name in subset), subset) for subset in subsets)
-    return max((each for each in weighed if each[0] <= room), key=lambda each: each[0], default=(0.0, ()))[1]
+    large, tail = names[:_SETS_OF], tuple(names[_SETS_OF:])
+    picks = (np.arange(2 ** len(large))[:, None] >> np.arange(len(large))) & 1
+    sums = picks @ np.array([sizes[name] for name in large]) + sum(sizes[name] for name in tail)
+    order = np.argsort(sums, kind="stable")
+    steps = int(np.floor(4 * np.log2(room_bytes))) + 1 if room_bytes >= 1 else 0
+    budgets = 2.0 ** (np.arange(steps) / 4)
+    heaviest = np.unique(np.searchsorted(sums[order], budgets, side="right") - 1)
+    chosen = [order[each] for each in heaviest if each >= 0]
+    if sum(sizes.values()) <= room_bytes and (not chosen or chosen[-1] != len(picks) - 1):
+        chosen.append(len(picks) - 1)
+    sets = [(*tail, *(name for name, kept in zip(large, picks[each], strict=True) if kept)) for each in reversed(chosen)]
+    return [each for each in sets if each]

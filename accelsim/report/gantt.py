@@ -23,6 +23,7 @@ _MAX_ROWS = 24
 _RESOLUTION = 600
 _HEIGHT = 0.8
 _LEAST_HEIGHT = 0.05
+_LABELLED = 0.04
 _OTHER = "other ops"
 
 
@@ -251,12 +252,13 @@ def _plot(
     data: list[dict[str, Any]] = []
     for group, members in sorted(groups.items(), key=lambda item: item[0] == _OTHER):
         colour = colours.palette.get(group, MUTED)
-        data += _traces(group, members, colour, factor, span[0])
+        data += _traces(group, members, colour, factor, span)
     since = " since this step began" if span[0] > 0 else ""
     axes = {
         "xaxis": value_axis(f"Time{since} [{prefix}s]", range=[0.0, (span[1] - span[0]) * factor]),
         "yaxis": rows_axis([row.label for row in rows], "Resource"),
         "barmode": "overlay",
+        "uniformtext": {"minsize": 10, "mode": "hide"},
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
     }
     more = len([1 for i in range(len(evaluation.tasks.resources)) if (evaluation.tasks.resource == i).any()])
@@ -265,7 +267,7 @@ def _plot(
 
 
 def _traces(
-    group: str, members: list[tuple[_Run, str]], colour: str, factor: float, origin_s: float
+    group: str, members: list[tuple[_Run, str]], colour: str, factor: float, span: tuple[float, float]
 ) -> list[dict[str, Any]]:
     lengths = [max(fs_to_s(run.end_fs - run.start_fs), 0.0) for run, _ in members]
     shares = [run.busy_fs / max(run.end_fs - run.start_fs, 1) for run, _ in members]
@@ -275,7 +277,7 @@ def _traces(
         "orientation": "h",
         "y": [run.row for run, _ in members],
         "x": [length * factor for length in lengths],
-        "base": [(fs_to_s(run.start_fs) - origin_s) * factor for run, _ in members],
+        "base": [(fs_to_s(run.start_fs) - span[0]) * factor for run, _ in members],
         "legendgroup": group,
         "marker": {"color": colour, "line": {"width": 0}},
     }
@@ -290,6 +292,13 @@ def _traces(
         "offset": [_HEIGHT / 2 - height for height in filled],
         "width": filled,
         "customdata": hover,
+        "text": [
+            words.partition("</b>")[0].removeprefix("<b>") if length > _LABELLED * (span[1] - span[0]) else ""
+            for (_, words), length in zip(members, lengths, strict=True)
+        ],
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "insidetextfont": {"color": "#ffffff"},
         "hovertemplate": "%{customdata}<extra></extra>",
     }
     return ([{**common, **pale}] if min(shares) < 1 else []) + [{**common, **solid}]

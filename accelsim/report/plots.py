@@ -59,7 +59,8 @@ _ACTIVITY_OF = {
     "host_transfer": "host link",
     "host_latency": "host link",
 }
-LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0, "xanchor": "left"}
+LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0, "xanchor": "left",
+                "traceorder": "normal"}  # fmt: skip
 _ROW, _TOP, _BOTTOM, _LEGEND_LINE = 26, 52, 56, 24
 
 

@@ -37,7 +37,7 @@ def _bare(unit: str = "") -> Callable[[float | None], str]:
 METRICS = (
     Metric("latency_s", "Latency", _unit("s")),
     Metric("real_time_factor", "Real-time factor", _bare()),
-    Metric("throughput_per_s", "Throughput", _bare("per second")),
+    Metric("throughput_per_s", "Throughput", _bare("/s")),
     Metric("energy_j", "Energy", _unit("J")),
     Metric("macs", "Work", _unit("MAC")),
     Metric("parameters", "Parameters", _unit("")),

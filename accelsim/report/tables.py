@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, SupportsFloat
 
 from accelsim.hardware.digital import DATAFLOWS
 from accelsim.mapping.contraction import ORDERS
 from accelsim.mapping.records import OpMapping
 from accelsim.pipeline import Evaluation
 from accelsim.report.op_figures import OpFigures, op_figures
-from accelsim.report.quantities import percent, plain, quantity, short
+from accelsim.report.quantities import interval, percent, plain, quantity, short
 from accelsim.report.summary import METRICS, assumption_value, bottleneck_words, metric_values
 from accelsim.study.compare import PrecisionComparison
 from accelsim.study.estimate import Estimate
@@ -27,6 +25,7 @@ __all__ = ["comparison_text", "mapping_words", "ops_frame", "result_text", "sens
 WIDTH = 100
 TOP_OPS = 10
 TOP_ASSUMPTIONS = 5
+_LEAST_NAME = 16
 _OVER = "over assumed constants"
 
 
@@ -190,7 +189,7 @@ def _over(intervals: Mapping[str, tuple[float, float]], key: str) -> str:
     if key not in intervals:
         return ""
     low, high = intervals[key]
-    words = metric.interval(intervals) if metric else f"{plain(low, 'x')} to {plain(high, 'x')}"
+    words = metric.interval(intervals) if metric else interval(plain(low, "x"), plain(high, "x"))
     return f"({words} {_OVER})"
 
 
@@ -224,7 +223,7 @@ def _assumptions(sensitivity: Sensitivity | None, metric: str, word: str) -> str
         show = (lambda v: plain(v, "x")) if metric == "speedup" else (lambda v: quantity(v, "s"))
         tried = ", ".join(assumption_value(value) for value in swing.assumption.others)
         changed = f"{assumption_value(swing.assumption.nominal)} ({tried})"
-        rows.append([f"  {short(swing.assumption.path, 50)}", short(changed, 24), f"{show(low)} to {show(high)}"])
+        rows.append([f"  {swing.assumption.path}", short(changed, 24), interval(show(low), show(high))])
     if not rows:
         return f"No assumed constant moves the {word}."
     head = f"Assumptions that move the {word} most: value used (others tried), and the {word} they give"
@@ -238,16 +237,15 @@ def _top_ops(figures: OpFigures, run: Evaluation) -> str:
         op = figures.mapped[i]
         share = figures.critical_s[i] / run.latency_s if run.latency_s else 0.0
         rows.append([
-            f"  {short(op.op.name, 26)}", op.stream.unit, op.precision or "-", f"{op.executions:,}",
-            *(_time(column[i]) for column in (figures.critical_s,)), percent(share),
-            _time(figures.busy_s[i]), _time(figures.stall_s[i]),
+            f"  {op.op.name}", op.stream.unit, op.precision or "-", f"{op.executions:,}",
+            _time(figures.critical_s[i]), percent(float(share)), _time(figures.busy_s[i]), _time(figures.stall_s[i]),
             quantity(float(figures.dram_bytes[i]), "B", 3), quantity(float(figures.energy_j[i]), "J", 3),
         ])  # fmt: skip
     head = f"Ops by time on the critical path ({min(TOP_OPS, len(ranked))} of {len(ranked)})"
     return f"{head}\n{_aligned(rows, 'lllrrrrrrr', gap=1)}"
 
 
-def _time(seconds: float | np.floating[object]) -> str:  # type: ignore[type-var]
+def _time(seconds: SupportsFloat) -> str:
     return quantity(float(seconds), "s", 3)
 
 
@@ -298,7 +296,7 @@ def _gains_by_op(comparison: PrecisionComparison) -> str:
     rows = [["  op", short(first, 20), short(last, 20), "speed-up"]]
     for name in ranked:
         then, now = before[name], after.get(name, 0.0)
-        rows.append([f"  {short(name, 40)}", _time(then), _time(now), plain(then / now, "x", 3) if now > 0 else "hidden"])
+        rows.append([f"  {name}", _time(then), _time(now), plain(then / now, "x", 3) if now > 0 else "hidden"])
     return f"Time on the critical path by op ({len(ranked)} of {len(before)})\n{_aligned(rows, 'lrrr')}"
 
 
@@ -312,13 +310,15 @@ def critical_by_name(run: Evaluation) -> dict[str, float]:
 
 
 def _aligned(rows: Sequence[Sequence[str]], sides: str, gap: int = 2) -> str:
-    """Columns of equal width, ``l`` or ``r`` each."""
+    """Columns of equal width, ``l`` or ``r`` each; the first column is cut where the lines would be too long."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(sides))]
-    lines = [
-        (" " * gap).join(
+    widths[0] = max(min(widths[0], WIDTH - sum(widths[1:]) - gap * (len(sides) - 1)), _LEAST_NAME)
+    lines = []
+    for row in rows:
+        cells = [short(row[0], widths[0]), *row[1:]]
+        padded = (
             cell.ljust(width) if side == "l" else cell.rjust(width)
-            for cell, width, side in zip(row, widths, sides, strict=True)
-        ).rstrip()
-        for row in rows
-    ]  # fmt: skip
+            for cell, width, side in zip(cells, widths, sides, strict=True)
+        )
+        lines.append((" " * gap).join(padded).rstrip())
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelsim.mapping.placement import aliases, live_bytes, place_activations, resident_weights
+from accelsim.mapping.placement import aliases, live_bytes, place_activations, resident_choices
 from accelsim.workload.graph import Graph, Tensor
 from accelsim.workload.ops import Elementwise, Move
 
@@ -53,12 +53,21 @@ def test_views_share_storage():
     assert live_bytes(graph, {"a", "b"}) == [16.0, 16.0, 16.0, 0.0]
 
 
-@given(st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(1, 50), max_size=7), st.integers(0, 120))
-def test_resident_weights_fit_and_more_room_keeps_no_less(sizes, room):
-    kept = resident_weights(sizes, room, 10)
-    weight = sum(sizes[name] for name in kept)
-    more = sum(sizes[name] for name in resident_weights(sizes, room + 15, 10))
-    assert weight <= room
-    assert more >= weight
-    if sum(sizes.values()) <= room:
-        assert set(kept) == set(sizes)
+SIZES = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.integers(1, 50), max_size=14)
+
+
+@given(SIZES, st.integers(0, 200))
+def test_resident_choices_fit_and_a_larger_room_only_adds_some(sizes, room):
+    choices = resident_choices(sizes, room)
+    more = resident_choices(sizes, room * 1.3 + 5)
+    assert all(sum(sizes[name] for name in kept) <= room for kept in choices)
+    assert all(len(set(kept)) == len(kept) for kept in choices)
+    assert {frozenset(kept) for kept in choices} <= {frozenset(kept) for kept in more}
+    if sizes and sum(sizes.values()) <= room:
+        assert set(choices[0]) == set(sizes)
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=8), st.integers(0, 600), st.booleans())
+def test_a_larger_budget_keeps_whatever_a_smaller_one_keeps(sizes, budget, skip):
+    graph = chain(sizes, skip=skip)
+    assert place_activations(graph, budget) <= place_activations(graph, budget * 1.5)

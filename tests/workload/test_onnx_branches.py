@@ -152,9 +152,9 @@ def test_all_unmodelled_nodes_are_listed_at_once(tmp_path: Path) -> None:
         from_onnx(path)
     assert str(caught.value) == (
         f"{path}: 4 nodes are not modelled: fused (com.maker::Fused, opset 3); the maker of y (com.maker::Sorted, "
-        "opset 3); draw (ai.onnx::Bernoulli, opset 17); in in then_branch of if (com.maker::Hidden, opset 3). Where they may "
-        "count as nothing, pass allow_zero_cost=['Bernoulli', 'Fused', 'Hidden', 'Sorted'] (--allow-zero-cost Bernoulli "
-        "--allow-zero-cost Fused --allow-zero-cost Hidden --allow-zero-cost Sorted)."
+        "opset 3); draw (ai.onnx::Bernoulli, opset 17); in in then_branch of if (com.maker::Hidden, opset 3). Where "
+        "they may count as nothing, pass allow_zero_cost=['Bernoulli', 'Fused', 'Hidden', 'Sorted'] "
+        "(--allow-zero-cost Bernoulli --allow-zero-cost Fused --allow-zero-cost Hidden --allow-zero-cost Sorted)."
     )
 
 

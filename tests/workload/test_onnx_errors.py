@@ -163,12 +163,13 @@ IMAGE = "the model declares 'image' [n, 3, ?, ?]"
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shapes": {"image": (1, 4, 9, 9)}}, "shape of input image: (1, 4, 9, 9) differs on axis 1 from what the model "
-         "declares, 'image' [n, 3, ?, ?]. Only axes shown as a name or ? can be chosen."),
+        ({"shapes": {"image": (1, 4, 9, 9)}}, "shape of input image: (1, 4, 9, 9) differs on axis 1 from what the "
+         "model declares, 'image' [n, 3, ?, ?]. Only axes shown as a name or ? can be chosen."),
         ({"shapes": {"image": (1, 3, 9)}}, f"shape of input image: (1, 3, 9) has 3 axes, but {IMAGE}."),
         ({"shapes": {"image": (1, 3, 9, 0)}}, "shape of input image: (1, 3, 9, 0) must be positive sizes."),
         ({"shapes": {"image": (1, 3, 9, 9.5)}}, "shape of input image: (1, 3, 9, 9.5) must be integers."),
-        ({"shapes": {"image": (1, 3, 9, 9)}, "values": {"rate": 0.5}}, "value of input rate: 0.5 must be a number of type int64."),
+        ({"shapes": {"image": (1, 3, 9, 9)}, "values": {"rate": 0.5}},
+         "value of input rate: 0.5 must be a number of type int64."),
         ({"shapes": {"image": (1, 3, 9, 9)}, "values": {"rate": float("nan")}},
          "value of input rate: nan must be a number of type int64."),
         ({"shapes": {"image": (1, 3, 9, 9)}, "values": {"image": 1}},
@@ -228,9 +229,9 @@ def test_inputs_that_are_no_tensors(tmp_path: Path) -> None:
         ([node("MatMul", ["x", "x"], ["y"], name="m")], "node 'm' (ai.onnx::MatMul): breaks a rule of its operator"),
         ([node("Relu", ["x"], ["y"], name="relu", alpha=3)], "node 'relu' (ai.onnx::Relu): breaks a rule"),
         ([node("Reshape", ["x", "s"], ["r"], name="reshape"), node("Relu", ["r"], ["y"], name="relu")],
-         "node 'reshape' (ai.onnx::Reshape) -> node 'relu' (ai.onnx::Relu): reads 'r', whose shape depends on data that "
-         "is known only at run time. Fix the sizes that it depends on with shapes or values, or simplify the model "
-         "before import."),
+         "node 'reshape' (ai.onnx::Reshape) -> node 'relu' (ai.onnx::Relu): reads 'r', whose shape depends on data "
+         "that is known only at run time. Fix the sizes that it depends on with shapes or values, or simplify the "
+         "model before import."),
         ([node("Foo", ["x"], ["y"], name="foo", domain="maker")],
          "1 node is not modelled: foo (maker::Foo, opset not imported). Where they may count as nothing, pass "
          "allow_zero_cost=['Foo'] (--allow-zero-cost Foo)."),

@@ -7,8 +7,9 @@
     const style = getComputedStyle(document.body);
     const ink = style.getPropertyValue("--ink").trim();
     const line = style.getPropertyValue("--line").trim();
+    const soft = style.getPropertyValue("--soft").trim();
     const raised = style.getPropertyValue("--raised").trim();
-    const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickcolor: line };
+    const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, tickcolor: line, title: { font: { size: 13 }, standoff: 10 } };
     return {
       layout: {
         font: { family: style.fontFamily, size: 13, color: ink },
@@ -16,6 +17,7 @@
         plot_bgcolor: "rgba(0,0,0,0)",
         xaxis: axis,
         yaxis: axis,
+        modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: ink },
         hoverlabel: { bgcolor: raised, bordercolor: line, font: { color: ink, size: 13 } },
       },
     };
