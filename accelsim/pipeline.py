@@ -152,7 +152,8 @@ class Evaluation:
         """Certificates of this result, in words where broken; an empty list is a pass.
 
         Time is at least work over peak and bytes over bandwidth; traffic is at least compulsory; no two tasks
-        overlap on a resource and none starts before its predecessors; shares are at most 1; parts add up.
+        overlap on a resource and none starts before its predecessors; shares are at most 1; parts add up; at op
+        detail the engine finds the time that the mapper minimised.
         """
         found = self.timeline.violations(self.tasks)
         arch = self.architecture.description
@@ -171,6 +172,8 @@ class Evaluation:
         parts = self.energy.by_op_j.sum() + self.energy.by_component_j["leakage"]
         if abs(parts - self.energy_j) > 1e-9 * max(self.energy_j, 1e-30):
             found.append(f"energies of the parts add up to {parts}, not {self.energy_j} J")
+        if self.detail == "op" and abs(self.mapping.time_s - self.latency_s) > 1e-8 * self.latency_s:
+            found.append(f"the mapper expected {self.mapping.time_s} s, the engine found {self.latency_s} s")
         mapped = sum(op.op.macs * op.executions for op in self.mapping.walk())
         if mapped != self.macs:
             found.append(f"mapped MACs {mapped} are not the workload's {self.macs}")

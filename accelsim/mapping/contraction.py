@@ -440,7 +440,9 @@ def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: i
                 if 0.5 * (array_s + load_s + max(0, fetches - 1) * latency) >= enough:
                     break
                 begin = max(hw.overhead_s, _first_load_s(p, hw, c, tile_m, tile_n, tile_k) + latency)
-                if max(begin + array_s + max(last_s, reduce_s), load_s + max(latency, store_s)) >= enough:
+                ends_s = array_s / (g_share * nm * nn * nk) + max(last_s, reduce_s)
+                loaded = load_s + latency + ends_s if load_s > 0 else 0.0
+                if max(begin + array_s + max(last_s, reduce_s), loaded, load_s + store_s) >= enough:
                     continue
                 for order in range(_orders_that_differ(nm, nn, nk)):
                     for along in range(2 if hw.arrays > 1 else 1):

@@ -13,7 +13,7 @@ between cores, which could be slower than a multicast from DRAM on a machine wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from accelsim.errors import Infeasible, InfeasibleError
@@ -56,9 +56,10 @@ def map_workload(graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoic
     best: WorkloadMapping | None = None
     failure: InfeasibleError | None = None
     tried: set[frozenset[str]] = set()
+    machines = _Machines(arch)
     for share in _ACTIVATION_SHARES:
         try:
-            context = _Context(arch, choice, share)
+            context = _Context(arch, choice, share, machines)
             placed = context.place(graph)
             # The same placement with less room for streams is never faster.
             if placed in tried:
@@ -88,6 +89,7 @@ class _Context:
     arch: DigitalArchitecture
     choice: PrecisionChoice
     share: float
+    machines: _Machines
     on_chip: frozenset[str] = frozenset()
     peak_bytes: float = 0.0
     seen: int = 0
@@ -144,7 +146,11 @@ class _Context:
         ways = [*((each, (1 - _RESIDENT_SHARE) * free) for each in kept), ((), free)]
         found: list[LoopMapping] = []
         failure: InfeasibleError | None = None
+        byte_s = op.steps / self.machines.rates("array", 0.0).dram_bytes_per_s
         for way in ways:
+            streamed_s = sum(size for name, size in weights.items() if name not in way[0]) * byte_s
+            if found and streamed_s >= min(each.time_s for each in found):
+                continue
             try:
                 found.append(self._body(op, graph, weights, way, times, resident))
             except InfeasibleError as error:
@@ -159,22 +165,14 @@ class _Context:
         resident: frozenset[str],
     ) -> LoopMapping:  # fmt: skip
         kept, room = way
-        inner = _Context(self.arch, self.choice, self.share, _body_on_chip(op, graph, self.on_chip))
+        inner = _Context(self.arch, self.choice, self.share, self.machines, _body_on_chip(op, graph, self.on_chip))
         body = inner._ops(op.body, room, times * op.steps, resident | set(kept))
         kept_bytes = sum(weights[name] for name in kept)
         self.peak_bytes = max(self.peak_bytes, inner.peak_bytes + kept_bytes)
         self.seen += inner.seen
         before = Stream("none", load_bytes=kept_bytes, first_load_bytes=kept_bytes)
-        load_s = schedule_s(before.work(0.0), self._rates("array", 0.0)) if kept else 0.0
+        load_s = schedule_s(before.work(0.0), self.machines.rates("array", 0.0)) if kept else 0.0
         return LoopMapping(op, body, kept, kept_bytes, times, load_s + op.steps * sum(each.time_s for each in body))
-
-    def _rates(self, unit: str, overhead_cycles: float) -> Rates:
-        machine = _machine(self.arch, self.arch.default_precision, 0.0, "")
-        return Rates(
-            1.0 / self.arch.clock_hz(unit), machine.dram_bytes_per_s, machine.burst_bytes, machine.dram_latency_s,
-            machine.dma_bytes_per_s, machine.network_bytes_per_s, machine.hop_s,
-            overhead_cycles / self.arch.clock_hz("array"),
-        )  # fmt: skip
 
     def _followers(self, graph: Graph, start: int, leader: MatMul | Conv) -> list[OpMapping]:
         """Element-wise ops right behind ``leader`` that work on its results tile by tile, all on chip."""
@@ -216,7 +214,7 @@ class _Context:
         precision = self.choice.of(op.name)
         extra = sum(graph.tensors[name].bytes for name in op.inputs[2:] if self._off_chip(graph, name, resident))
         problem = self._problem(op, graph, precision, resident)._replace(extra_load_bytes=extra, follow_s=follow_s)
-        machine = _machine(self.arch, precision, free, op.name)
+        machine = self.machines.of(precision, free, op.name)
         candidate, metrics, seen = _searched(problem, machine)
         self.seen += seen
         if not metrics.feasible:
@@ -263,7 +261,7 @@ class _Context:
         store = sum(graph.tensors[name].bytes for name in op.outputs if self._off_chip(graph, name, resident))
         port = crossing / arch.n_cores / arch.scratchpad.bandwidth_bytes_per_cycle.value
         port *= arch.clock_hz("vector") / arch.clock_hz("scratchpad")
-        rates = self._rates("vector", arch.op_overhead_cycles.value)
+        rates = self.machines.rates("vector", arch.op_overhead_cycles.value)
         stream, time_s = _vector_stream(max(compute, port), load, store, crossing, free, arch.n_cores, rates, op.name)
         return OpMapping(op, stream, times, vector.format, time_s=time_s)
 
@@ -288,7 +286,34 @@ def _body_on_chip(op: Loop, graph: Graph, on_chip: frozenset[str]) -> frozenset[
     return frozenset(inside - sliced)
 
 
-def _machine(arch: DigitalArchitecture, precision: str, free_bytes: float, op_name: str) -> Machine:
+@dataclass(slots=True)
+class _Machines:
+    """An architecture as the search sees it, by format; made once for a whole mapping."""
+
+    arch: DigitalArchitecture
+    _made: dict[str, Machine] = field(default_factory=dict)
+    _rates: dict[tuple[str, float], Rates] = field(default_factory=dict)
+
+    def of(self, precision: str, free_bytes: float, op_name: str) -> Machine:
+        """The machine with ``free_bytes`` of all scratchpads for streams."""
+        if precision not in self._made:
+            self._made[precision] = _machine(self.arch, precision, op_name)
+        return self._made[precision]._replace(capacity_bytes=free_bytes / self.arch.n_cores)
+
+    def rates(self, unit: str, overhead_cycles: float) -> Rates:
+        """Rates for `schedule_s` of one unit."""
+        key = (unit, overhead_cycles)
+        if key not in self._rates:
+            machine = self.of(self.arch.default_precision, 0.0, "")
+            self._rates[key] = Rates(
+                1.0 / self.arch.clock_hz(unit), machine.dram_bytes_per_s, machine.burst_bytes, machine.dram_latency_s,
+                machine.dma_bytes_per_s, machine.network_bytes_per_s, machine.hop_s,
+                overhead_cycles / self.arch.clock_hz("array"),
+            )  # fmt: skip
+        return self._rates[key]
+
+
+def _machine(arch: DigitalArchitecture, precision: str, op_name: str) -> Machine:
     array, unit, dram = arch.array, arch.unit(precision, op=op_name), arch.memory.dram
     array_hz = arch.clock_hz("array")
     network = arch.interconnect
@@ -304,7 +329,7 @@ def _machine(arch: DigitalArchitecture, precision: str, free_bytes: float, op_na
         input_stationary="input_stationary" in array.dataflows,
         overlapped=array.fill_drain == "overlapped",
         accumulator_bytes=float(array.accumulator_bytes.value),
-        capacity_bytes=free_bytes / arch.n_cores,
+        capacity_bytes=0.0,
         port_bytes_per_cycle=arch.scratchpad.bandwidth_bytes_per_cycle.value * arch.clock_hz("scratchpad") / array_hz,
         shared_port=arch.scratchpad.ports.value < 2,
         array_hz=array_hz,

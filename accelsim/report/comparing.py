@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from accelsim.report.op_figures import OpFigures
-from accelsim.report.plots import LEGEND_BELOW, MUTED, PALETTE, Plot, bars, end_labels, layout, rows_axis, safe, value_axis
+from accelsim.report.plots import (
+    LEGEND_BELOW,
+    MUTED,
+    PALETTE,
+    Plot,
+    bars,
+    end_labels,
+    layout,
+    rows_axis,
+    safe,
+    value_axis,
+)
 from accelsim.report.quantities import plain, quantity, scale_of
 from accelsim.study.compare import PrecisionComparison
 
@@ -23,8 +34,11 @@ def by_precision(comparison: PrecisionComparison) -> list[Plot]:
 def _metric(comparison: PrecisionComparison, metric: str, title: str, unit: str) -> Plot:
     names = comparison.names
     values = [float(getattr(comparison.evaluations[name], metric)) for name in names]
-    spans = [comparison.run_intervals(name).get(metric, (value, value)) for name, value in zip(names, values, strict=True)]
+    spans = [
+        comparison.run_intervals(name).get(metric, (value, value)) for name, value in zip(names, values, strict=True)
+    ]
     factor, prefix = scale_of(values)
+    ends = [max(high, value) * factor for value, (_, high) in zip(values, spans, strict=True)]
     base = values[0]
     ratios = [f"{quantity(value, unit)}, {plain(base / value, 'x', 3) if value else '-'}" for value in values]
     hover = [
@@ -44,15 +58,15 @@ def _metric(comparison: PrecisionComparison, metric: str, title: str, unit: str)
                 "thickness": 1.5,
             },
         ),
-        end_labels([max(high, value) * factor for value, (_, high) in zip(values, spans, strict=True)], ratios),
+        end_labels(ends, ratios),
     ]  # fmt: skip
-    reach = max(max(high, value) for value, (_, high) in zip(values, spans, strict=True)) * factor
     axes = {
-        "xaxis": value_axis(f"{title} [{prefix}{unit}]", range=[0, 1.5 * reach or 1]),
+        "xaxis": value_axis(f"{title} [{prefix}{unit}]", range=[0, 1.5 * max(ends) or 1]),
         "yaxis": rows_axis(names, "Precision", 24),
     }
-    caption = f"Lines: the interval over assumed constants. Ratios are against {safe(names[0])}; more than 1x is better."
-    return Plot(f"by-{metric}", data, {**layout(f"{title} by precision", rows=2 * len(names)), **axes}, caption, wide=False)
+    caption = f"Lines: the interval over assumed constants. Ratios are against {safe(names[0])}: above 1x is better."
+    shape = layout(f"{title} by precision", rows=2 * len(names))
+    return Plot(f"by-{metric}", data, {**shape, **axes}, caption, wide=False)
 
 
 def by_op(first: OpFigures, last: OpFigures, first_name: str, last_name: str) -> Plot:

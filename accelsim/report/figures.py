@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from accelsim.pipeline import Evaluation
-from accelsim.report.op_figures import OpFigures, bare_resource
+from accelsim.report.op_figures import OpFigures, activity, bare_resource
 from accelsim.report.plots import (
-    ACTIVITIES, LEGEND_BELOW, MUTED, PALETTE, Plot, activity, bars, end_labels, layout, rows_axis, safe, value_axis,
+    ACTIVITIES,
+    LEGEND_BELOW,
+    MUTED,
+    PALETTE,
+    Plot,
+    bars,
+    end_labels,
+    layout,
+    rows_axis,
+    safe,
+    value_axis,
 )  # fmt: skip
-from accelsim.report.quantities import percent, plain, quantity, scale_of
+from accelsim.report.quantities import interval, percent, plain, quantity, scale_of
+from accelsim.report.summary import assumption_value
 from accelsim.study.sensitivity import Assumption, Sensitivity
 
 __all__ = ["Scaled", "critical", "energy", "roofline", "tornado", "utilization", "value_text"]
@@ -25,31 +37,20 @@ TOP_ASSUMPTIONS = 12
 
 def critical(figures: OpFigures, evaluation: Evaluation) -> Plot:
     """Critical path by op, split by activity: the parts add up to the latency."""
-    spent: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
-    for op, row in zip(figures.mapped, figures.critical_by_action_s, strict=True):
-        spent[op.op.name] = spent.get(op.op.name, 0.0) + row
-    ranked = sorted(spent, key=lambda name: -float(spent[name].sum()))
-    ranked = [name for name in ranked if spent[name].sum() > 0]
-    shown, rest = ranked[:TOP_OPS], ranked[TOP_OPS:]
-    table = [spent[name] for name in shown]
-    names = list(shown)
-    if rest:
-        table.append(np.sum([spent[name] for name in rest], axis=0))
-        names.append(f"{len(rest)} more")
-    totals = [float(row.sum()) for row in table]
+    rows = _critical_rows(figures)
+    totals = [sum(parts.values()) for _, parts in rows]
+    names = [name for name, _ in rows]
     factor, prefix = scale_of(totals)
     data = []
-    actions = evaluation.tasks.actions
-    for label in _activities(actions):
-        members = [i for i, action in enumerate(actions) if activity(action) == label]
-        seconds = [float(row[members].sum()) for row in table]
-        if any(seconds):
-            hover = [f"<b>{safe(n)}</b><br>{safe(label)}: {quantity(s, 's')}" for n, s in zip(names, seconds, strict=True)]
-            data.append(bars([s * factor for s in seconds], hover, ACTIVITIES.get(label, MUTED), name=safe(label)))
+    for label in _in_order(figures.critical_by_activity_s):
+        seconds = [parts.get(label, 0.0) for _, parts in rows]
+        hover = [f"<b>{safe(n)}</b><br>{safe(label)}: {quantity(s, 's')}" for n, s in zip(names, seconds, strict=True)]
+        data.append(bars([s * factor for s in seconds], hover, ACTIVITIES.get(label, MUTED), name=safe(label)))
     shares = [percent(total / evaluation.latency_s) if evaluation.latency_s else "" for total in totals]
     data.append(end_labels([total * factor for total in totals], shares))
+    reach = max(totals, default=0.0) * factor or 1.0
     axes = {
-        "xaxis": value_axis(f"Time on the critical path [{prefix}s]", range=[0, 1.12 * max(totals, default=1) * factor or 1]),
+        "xaxis": value_axis(f"Time on the critical path [{prefix}s]", range=[0, 1.12 * reach]),
         "yaxis": rows_axis(names, "Op", 36),
         "barmode": "stack",
         "legend": LEGEND_BELOW,
@@ -58,13 +59,29 @@ def critical(figures: OpFigures, evaluation: Evaluation) -> Plot:
         "The chain of tasks that decides when the last one ends. Its parts add up to the latency; what runs hidden "
         "behind other work is not in it. Percentages are shares of the latency."
     )
-    return Plot("critical", data, {**layout("Where the latency goes", rows=len(names), legend_lines=1), **axes}, caption)
+    shape = layout("Where the latency goes", rows=len(names), legend_lines=2)
+    return Plot("critical", data, {**shape, **axes}, caption)
 
 
-def _activities(actions: Sequence[str]) -> list[str]:
-    """Words for ``actions`` in the order of the colours, words without a colour last."""
-    found = list(dict.fromkeys(activity(action) for action in actions))
-    return sorted(found, key=lambda label: list(ACTIVITIES).index(label) if label in ACTIVITIES else len(ACTIVITIES))
+def _critical_rows(figures: OpFigures) -> list[tuple[str, dict[str, float]]]:
+    """(op name, seconds by activity) by falling time, ops of one name together and those that take little as one."""
+    spent: dict[str, dict[str, float]] = {}
+    for label, seconds in figures.critical_by_activity_s.items():
+        for op, value in zip(figures.mapped, seconds.tolist(), strict=True):
+            if value > 0:
+                parts = spent.setdefault(op.op.name, {})
+                parts[label] = parts.get(label, 0.0) + value
+    ranked = sorted(spent.items(), key=lambda item: -sum(item[1].values()))
+    rows, rest = ranked[:TOP_OPS], ranked[TOP_OPS:]
+    if rest:
+        labels = dict.fromkeys(label for _, parts in rest for label in parts)
+        rows.append((f"{len(rest)} more", {label: sum(p.get(label, 0.0) for _, p in rest) for label in labels}))
+    return rows
+
+
+def _in_order(labels: Iterable[str]) -> list[str]:
+    """Activities in the order of their colours, those without a colour last."""
+    return sorted(set(labels), key=lambda name: (list(ACTIVITIES).index(name) if name in ACTIVITIES else 99, name))
 
 
 def utilization(evaluation: Evaluation) -> Plot:
@@ -77,12 +94,13 @@ def utilization(evaluation: Evaluation) -> Plot:
     for index, name in enumerate(tasks.resources):
         rows.setdefault((bare_resource(name), spent[index].tobytes()), []).append(index)
     names = [
-        f"{bare} ({len(alike)} cores)" if len(alike) > 1 else tasks.resources[alike[0]] for (bare, _), alike in rows.items()
+        f"{bare} ({len(alike)} cores)" if len(alike) > 1 else tasks.resources[alike[0]]
+        for (bare, _), alike in rows.items()
     ]
     shares = np.array([spent[alike[0]] for alike in rows.values()]) / makespan
     names.append("MACs over peak")
     data = []
-    for label in _activities(tasks.actions):
+    for label in _in_order(activity(action) for action in tasks.actions):
         members = [i for i, action in enumerate(tasks.actions) if activity(action) == label]
         part = [float(row[members].sum()) for row in shares]
         if any(part):
@@ -99,8 +117,9 @@ def utilization(evaluation: Evaluation) -> Plot:
         "barmode": "stack",
         "legend": LEGEND_BELOW,
     }
-    caption = f"{safe(evaluation.bottleneck)} is busy for the largest share of the time."
-    return Plot("utilization", data, {**layout("Utilisation", rows=len(names), legend_lines=2), **axes}, caption, wide=False)
+    caption = f"{safe(bare_resource(evaluation.bottleneck))} is busy for the largest share of the time."
+    shape = layout("Utilisation", rows=len(names), legend_lines=3)
+    return Plot("utilization", data, {**shape, **axes}, caption, wide=False)
 
 
 def energy(evaluation: Evaluation) -> Plot:
@@ -135,15 +154,15 @@ def roofline(figures: OpFigures, evaluation: Evaluation) -> Plot | None:
     low, high = min([*finite, *ridges]) / 4, max([*finite, *ridges]) * 6
     points = _points(figures, indices, high)
     floor = min([*(point.rate for point in points), *peaks.values()]) / 4
-    data = [_roof(name, peak, bandwidth, low, high, colour) for (name, peak), colour in zip(peaks.items(), PALETTE, strict=False)]
-    for name, colour in zip(formats, PALETTE, strict=False):
-        data.append(_cloud([p for p in points if p.format == name], name, colour))
+    coloured = dict(zip(formats, cycle(PALETTE), strict=False))
+    data = [_roof(name, peaks[name], bandwidth, low, high, colour) for name, colour in coloured.items()]
+    data += [_cloud([p for p in points if p.format == name], name, colour) for name, colour in coloured.items()]
+    decades = {"type": "log", "dtick": 1, "exponentformat": "SI"}
+    across, up = [math.log10(low), math.log10(high)], [math.log10(floor), math.log10(3 * max(peaks.values()))]
     axes = {
-        "xaxis": value_axis("Arithmetic intensity [MAC per byte of DRAM traffic]", type="log", dtick=1,
-                            range=[math.log10(low), math.log10(high)], exponentformat="SI"),  # fmt: skip
-        "yaxis": value_axis("Achieved rate [MAC/s]", type="log", exponentformat="SI", dtick=1,
-                            range=[math.log10(floor), math.log10(max(peaks.values()) * 3)]),  # fmt: skip
-        "legend": LEGEND_BELOW,
+        "xaxis": value_axis("Arithmetic intensity [MAC per byte of DRAM traffic]", range=across, **decades),
+        "yaxis": value_axis("Achieved rate [MAC/s]", range=up, **decades),
+        "legend": {**LEGEND_BELOW, "itemsizing": "constant"},
         "hovermode": "closest",
     }
     caption = (
@@ -151,7 +170,7 @@ def roofline(figures: OpFigures, evaluation: Evaluation) -> Plot | None:
         f"{quantity(bandwidth, 'B/s')} of DRAM streams ({percent(arch.memory.dram.efficiency.value)} of the peak). "
         "Larger points take more of the latency; triangles at the right edge touch no DRAM."
     )
-    return Plot("roofline", data, {**layout("Roofline", 480, legend_lines=3), **axes}, caption)
+    return Plot("roofline", data, {**layout("Roofline", 480, legend_lines=2), **axes}, caption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +193,8 @@ def _points(figures: OpFigures, indices: Sequence[int], edge: float) -> list[_Po
         op = figures.mapped[i]
         key = (op.precision, f"{math.log10(intensity):.2f}", f"{math.log10(rate):.2f}")
         at = spots.get(key)
-        if at is None:
-            spots[key] = _Point((op.op.name,), op.precision, float(intensity), rate, seconds, moved <= 0)
-        else:
-            spots[key] = _Point((*at.names, op.op.name), at.format, at.intensity, at.rate, at.seconds + seconds, at.on_chip)
+        here = _Point((op.op.name,), op.precision, float(intensity), rate, seconds, bool(moved <= 0))
+        spots[key] = replace(at, names=at.names + here.names, seconds=at.seconds + seconds) if at else here
     return list(spots.values())
 
 
@@ -223,7 +240,7 @@ def _cloud(points: Sequence[_Point], name: str, colour: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """A metric of a `Sensitivity` as it is shown: ``value * factor`` in ``unit``, such as latency as a real-time factor."""
+    """A metric of a `Sensitivity` as shown, ``value * factor`` in ``unit``: the latency as a real-time factor, say."""
 
     metric: str
     title: str
@@ -235,61 +252,62 @@ class Scaled:
         shown = value * self.factor
         return plain(shown, self.unit) if self.unit in ("", "x") else quantity(shown, self.unit)
 
+    def axis(self, nominal: float) -> tuple[float, str]:
+        """(factor of the axis, its unit as the end of a title), with the prefix that suits ``nominal``."""
+        if self.unit in ("", "x"):
+            return self.factor, ""
+        scale, prefix = scale_of([nominal * self.factor])
+        return self.factor * scale, f" [{prefix}{self.unit}]"
+
 
 def tornado(sensitivity: Sensitivity, shown: Scaled, key: str) -> Plot:
-    """What each assumption alone does to one metric, and below them what all of them together span."""
+    """What all assumptions together, and each alone, do to one metric."""
     nominal = sensitivity.nominal[shown.metric]
     moving = [s for s in sensitivity.ranked(shown.metric) if s.spans[shown.metric][0] < s.spans[shown.metric][1]]
     swings = moving[:TOP_ASSUMPTIONS]
-    rows = [(value_text(s.assumption), s.assumption.why, s.spans[shown.metric]) for s in swings]
-    rows.insert(0, ("all assumptions together", "", sensitivity.intervals[shown.metric]))
-    prefix = ""
-    factor = shown.factor
-    if shown.unit not in ("", "x"):
-        scale, prefix = scale_of([nominal * shown.factor])
-        factor *= scale
-    lows, highs = [low for _, _, (low, _) in rows], [high for _, _, (_, high) in rows]
-    hover = [
-        f"<b>{name}</b><br>{shown.text(low)} to {shown.text(high)}{_wrapped(why)}" for name, why, (low, high) in rows
-    ]
-    middle = nominal * factor
-    colours = [[MUTED, *[PALETTE[0]] * len(swings)], [MUTED, *[PALETTE[1]] * len(swings)]]
+    names = ["all assumptions together", *(value_text(swing.assumption) for swing in swings)]
+    whys = ["", *(swing.assumption.why for swing in swings)]
+    spans = [sensitivity.intervals[shown.metric], *(swing.spans[shown.metric] for swing in swings)]
+    words = [interval(shown.text(low), shown.text(high)) for low, high in spans]
+    hover = [f"<b>{name}</b><br>{span}{_wrapped(why)}" for name, span, why in zip(names, words, whys, strict=True)]
+    scale, unit = shown.axis(nominal)
+    lows, highs = [low * scale for low, _ in spans], [high * scale for _, high in spans]
+    middle = nominal * scale
+    others = len(swings)
     data = [
-        bars([low * factor - middle for low in lows], hover, colours[0], base=middle, showlegend=False),
-        bars([high * factor - middle for high in highs], hover, colours[1], base=middle, showlegend=False),
-        end_labels([high * factor for high in highs], [f"{shown.text(a)} to {shown.text(b)}" for a, b in zip(lows, highs, strict=True)]),
-    ]  # fmt: skip
-    unit = f" [{prefix}{shown.unit}]" if shown.unit not in ("", "x") else ""
-    reach = max(highs) * factor - min(lows) * factor or middle
+        bars([low - middle for low in lows], hover, [MUTED, *[PALETTE[0]] * others], base=middle, showlegend=False),
+        bars([high - middle for high in highs], hover, [MUTED, *[PALETTE[1]] * others], base=middle, showlegend=False),
+        end_labels(highs, words),
+    ]
+    reach = max(highs) - min(lows) or middle
+    line = {"width": 1.5, "dash": "dot", "color": MUTED}
     axes = {
-        "xaxis": value_axis(f"{shown.title}{unit}", range=[min(lows) * factor - 0.03 * reach, max(highs) * factor + 0.34 * reach]),
-        "yaxis": {**rows_axis([name for name, _, _ in rows], ""), "ticktext": [name for name, _, _ in rows]},
+        "xaxis": value_axis(f"{shown.title}{unit}", range=[min(lows) - 0.03 * reach, max(highs) + 0.3 * reach]),
+        "yaxis": {**rows_axis(names, "Assumption"), "ticktext": names},
         "barmode": "overlay",
-        "shapes": [{"type": "line", "x0": middle, "x1": middle, "yref": "paper", "y0": 0, "y1": 1,
-                    "line": {"width": 1.5, "dash": "dot", "color": MUTED}}],
-    }  # fmt: skip
-    less = f" {len(moving) - len(swings)} more move it less." if len(moving) > len(swings) else ""
-    still = len(sensitivity.swings) - len(moving)
-    less += f" {still} do not move it at all." if still else ""
-    title = f"What is assumed, and what it does to the {shown.title[0].lower()}{shown.title[1:]}"
-    caption = (
-        f"Each assumption alone over its range, everything else nominal (dotted line, {shown.text(nominal)}): nominal "
-        f"value and, in brackets, the other values tried. Hover for the reasons.{less}"
+        "shapes": [{"type": "line", "x0": middle, "x1": middle, "yref": "paper", "y0": 0, "y1": 1, "line": line}],
+    }
+    shape = layout(f"{shown.title}: what is assumed, and what that does", 118 + 36 * max(len(names), 2))
+    caption = _tornado_caption(sensitivity, len(moving), len(swings), shown.text(nominal))
+    return Plot(key, data, {**shape, **axes}, caption)
+
+
+def _tornado_caption(sensitivity: Sensitivity, moving: int, drawn: int, nominal: str) -> str:
+    words = (
+        f"Each assumption alone over its range, all others nominal (dotted line: {nominal}). Below its name stands the "
+        "value used and, in brackets, the other values tried; the reasons show on hovering."
     )
-    return Plot(key, data, {**layout(title, 118 + 36 * max(len(rows), 2)), **axes}, caption)
+    if moving > drawn:
+        words += f" {moving - drawn} more move it less."
+    still = len(sensitivity.swings) - moving
+    return f"{words} {still} do not move it at all." if still else words
 
 
 def value_text(assumption: Assumption) -> str:
-    """Safe two-line label: the path, then the nominal value and what was tried instead."""
-    path = assumption.path.removeprefix("architecture.")
-    tried = ", ".join(_value(value) for value in assumption.others)
-    return f"{safe(path, 46)}<br><span style='font-size:11px'>{_value(assumption.nominal)} ({tried})</span>"
-
-
-def _value(value: float | str) -> str:
-    if isinstance(value, str):
-        return safe(value, 30)
-    return plain(value) if 1e-3 <= abs(value) < 1e6 or value == 0 else quantity(value, "").strip()
+    """Safe two-line label: the path, then the value used and what was tried instead."""
+    tried = ", ".join(assumption_value(value) for value in assumption.others)
+    used = safe(f"{assumption_value(assumption.nominal)} ({tried})", 48)
+    return f"{safe(assumption.path.removeprefix('architecture.'), 46)}<br><span style='font-size:11px'>{used}</span>"
 
 
 def _wrapped(text: str, width: int = 70) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,48 +29,53 @@ _OTHER = "other ops"
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Groups of ops by the front of their names (at most as many as there are colours), and a colour for each."""
+    """The group of each op name, by the front of the names, and a colour for each group: one choice a page."""
 
-    of_op: tuple[str, ...]
-    palette: dict[str, str]
+    group_of: Mapping[str, str]
+    palette: Mapping[str, str]
 
     @classmethod
-    def of(cls, evaluation: Evaluation, figures: OpFigures) -> Colours:
-        """Groups and colours of one evaluation; a loop over several groups is a group of its own."""
-        names = [op.op.name for op in figures.mapped]
-        weights = figures.critical_s + figures.busy_s
-        of_op = _grouped(names, weights.tolist(), len(PALETTE) - 2)
-        mixed = [s.name for s in stretches(evaluation) if s.depth == 0 and len(set(of_op[s.first : s.last])) > 1]
+    def of(cls, runs: Iterable[tuple[Evaluation, OpFigures]]) -> Colours:
+        """Groups and colours of the evaluations of one page; a loop over several groups is a group of its own."""
+        weights: dict[str, float] = {}
+        loops: dict[str, set[str]] = {}
+        for evaluation, figures in runs:
+            names = [op.op.name for op in figures.mapped]
+            for name, weight in zip(names, (figures.critical_s + figures.busy_s).tolist(), strict=True):
+                weights[name] = weights.get(name, 0.0) + weight
+            loops |= {s.name: set(names[s.first : s.last]) for s in stretches(evaluation) if s.depth == 0}
+        group_of = _grouped(weights, len(PALETTE) - 2)
+        mixed = [name for name, inside in loops.items() if len({group_of[each] for each in inside}) > 1]
         time: dict[str, float] = {}
-        for group, weight in zip(of_op, weights.tolist(), strict=True):
-            time[group] = time.get(group, 0.0) + weight
+        for name, weight in weights.items():
+            time[group_of[name]] = time.get(group_of[name], 0.0) + weight
         ranked = sorted((name for name in time if name != _OTHER), key=lambda name: -time[name])
         chosen = dict(zip(dict.fromkeys([*mixed[:2], *ranked]), PALETTE, strict=False))
-        return cls(tuple(of_op), {**chosen, _OTHER: MUTED})
+        return cls(group_of, {**chosen, _OTHER: MUTED})
 
-    def group(self, stretch: Stretch) -> str:
-        """The group that a stretch is drawn as."""
-        groups = set(self.of_op[stretch.first : stretch.last])
-        name = groups.pop() if len(groups) == 1 else stretch.name
-        return name if name in self.palette else _OTHER
+    def group(self, name: str, inside: Iterable[str]) -> str:
+        """The group that something called ``name``, with the ops ``inside`` it, is drawn as."""
+        groups = {self.group_of[each] for each in inside}
+        group = groups.pop() if len(groups) == 1 else name
+        return group if group in self.palette else _OTHER
 
 
-def _grouped(names: Sequence[str], weights: Sequence[float], most: int) -> list[str]:
+def _grouped(weights: Mapping[str, float], most: int) -> dict[str, str]:
     """As many leading parts of each name as leave at most ``most`` groups; else the heaviest first parts."""
-    parts = [re.split(r"[./]+", name.strip("./")) for name in names]
-    best: list[str] = []
-    for depth in range(1, max((len(each) for each in parts), default=1) + 1):
-        groups = [".".join(each[:depth]) for each in parts]
-        if len(set(groups)) > most:
+    parts = {name: re.split(r"[./]+", name.strip("./")) for name in weights}
+    best: dict[str, str] = {}
+    for depth in range(1, max((len(each) for each in parts.values()), default=1) + 1):
+        groups = {name: ".".join(each[:depth]) for name, each in parts.items()}
+        if len(set(groups.values())) > most:
             break
         best = groups
     if best:
         return best
     total: dict[str, float] = {}
-    for each, weight in zip(parts, weights, strict=True):
-        total[each[0]] = total.get(each[0], 0.0) + weight
+    for name, weight in weights.items():
+        total[parts[name][0]] = total.get(parts[name][0], 0.0) + weight
     kept = set(sorted(total, key=lambda name: -total[name])[:most])
-    return [each[0] if each[0] in kept else _OTHER for each in parts]
+    return {name: each[0] if each[0] in kept else _OTHER for name, each in parts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +118,7 @@ def _rows(evaluation: Evaluation) -> list[_Row]:
     return rows[:_MAX_ROWS]
 
 
-def _runs(
-    evaluation: Evaluation, rows: list[_Row], key: NDArray[np.int64], chosen: NDArray[np.bool_]
-) -> list[_Run]:
+def _runs(evaluation: Evaluation, rows: list[_Row], key: NDArray[np.int64], chosen: NDArray[np.bool_]) -> list[_Run]:
     """Neighbouring tasks with the same key on the same resource, as one run each."""
     tasks, timeline = evaluation.tasks, evaluation.timeline
     runs: list[_Run] = []
@@ -148,14 +151,13 @@ def _coarser(runs: list[_Run], least_fs: float) -> list[_Run]:
     return merged
 
 
-def overview(
-    evaluation: Evaluation, colours: Colours, key: str, title: str, until_s: float | None = None
-) -> Plot:
+def overview(evaluation: Evaluation, colours: Colours, key: str, title: str, until_s: float | None = None) -> Plot:
     """The whole timeline: one bar for all that an op, or a loop of ops, does on a resource.
 
     ``until_s`` is where the time axis ends, the latency where not given.
     """
     rows = _rows(evaluation)
+    names = [op.op.name for op in evaluation.mapping.walk()]
     top = [stretch for stretch in stretches(evaluation) if stretch.depth == 0]
     owner = np.repeat(np.arange(len(top)), [stretch.last - stretch.first for stretch in top])
     runs = _runs(evaluation, rows, owner[evaluation.tasks.op], np.ones(len(evaluation.tasks), dtype=np.bool_))
@@ -171,11 +173,13 @@ def overview(
         if run.key == _MIXED:
             return _OTHER, "several ops"
         stretch = top[run.key]
+        inside = names[stretch.first : stretch.last]
         steps = f", loop of {stretch.steps:,} steps" if stretch.steps > 1 else ""
-        return colours.group(stretch), f"<b>{safe(stretch.name)}</b>{steps}"
+        return colours.group(stretch.name, inside), f"<b>{safe(stretch.name)}</b>{steps}"
 
     span = (0.0, until_s if until_s is not None else evaluation.latency_s)
-    return _plot(evaluation, rows, runs, described, colours, span, Plot(key, [], layout(title, rows=len(rows)), caption))
+    shell = Plot(key, [], layout(title, rows=len(rows)), caption)
+    return _plot(evaluation, rows, runs, described, colours, span, shell)
 
 
 def close_look(evaluation: Evaluation, figures: OpFigures, colours: Colours, key: str, title: str) -> Plot | None:
@@ -202,18 +206,15 @@ def close_look(evaluation: Evaluation, figures: OpFigures, colours: Colours, key
         if run.key == _MIXED:
             return _OTHER, "several ops"
         op = int(tasks.op[run.first])
-        name = f"<b>{safe(figures.mapped[op].op.name)}</b>"
+        plain = figures.mapped[op].op.name
+        group, name = colours.group(plain, [plain]), f"<b>{safe(plain)}</b>"
         if not by_task:
-            return _shown(colours, op), name
-        return _shown(colours, op), f"{name}, {tasks.actions[tasks.action[run.first]]} {tasks.amount[run.first]:,.6g}"
+            return group, name
+        return group, f"{name}, {tasks.actions[tasks.action[run.first]]} {tasks.amount[run.first]:,.6g}"
 
     span = (fs_to_s(begin), fs_to_s(end))
     shell = Plot(key, [], layout(title, rows=len(rows)), caption)
     return _plot(evaluation, rows, runs, described, colours, span, shell)
-
-
-def _shown(colours: Colours, op: int) -> str:
-    return colours.of_op[op] if colours.of_op[op] in colours.palette else _OTHER
 
 
 def _window(evaluation: Evaluation, figures: OpFigures) -> tuple[int, int, str] | None:
@@ -236,7 +237,8 @@ def _window(evaluation: Evaluation, figures: OpFigures) -> tuple[int, int, str] 
         return None
     longest = int(np.nanargmax(figures.end_s - figures.start_s))
     begin, end = round(figures.start_s[longest] * FS_PER_S), round(figures.end_s[longest] * FS_PER_S)
-    return (begin, end, f"The longest op, {safe(figures.mapped[longest].op.name)}, and what overlaps it.") if end > begin else None
+    name = safe(figures.mapped[longest].op.name)
+    return (begin, end, f"The longest op, {name}, and what overlaps it.") if end > begin else None
 
 
 def _plot(

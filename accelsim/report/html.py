@@ -10,9 +10,18 @@ from accelsim.report.comparing import by_op, by_precision
 from accelsim.report.document import result_document
 from accelsim.report.figures import Scaled, critical, energy, roofline, tornado, utilization
 from accelsim.report.gantt import Colours, close_look, overview
-from accelsim.report.op_figures import OpFigures, op_figures
+from accelsim.report.op_figures import OpFigures, bare_resource, op_figures
 from accelsim.report.page import (
-    Cell, code, figures, folded, notes_box, page, paragraph, section, table,
+    Cell,
+    code,
+    figures,
+    folded,
+    notes_box,
+    page,
+    paragraph,
+    section,
+    table,
+    text,
 )  # fmt: skip
 from accelsim.report.plots import Plot
 from accelsim.report.quantities import interval, percent, plain, quantity
@@ -31,7 +40,7 @@ def result_html(estimate: Estimate) -> str:
     """One result as a self-contained HTML page: summary, timeline, critical path, roofline, energy, assumptions."""
     run = estimate.evaluation
     ops = op_figures(run)
-    colours = Colours.of(run, ops)
+    colours = Colours.of([(run, ops)])
     timeline = [
         overview(run, colours, "timeline", "Timeline"),
         close_look(run, ops, colours, "step", "Timeline, a close look"),
@@ -40,15 +49,15 @@ def result_html(estimate: Estimate) -> str:
     assumed = _tornados(estimate.sensitivity, run)
     title = f"{run.workload.name} on {run.architecture.name} in {run.choice.label}"
     body = [
-        Cell(f"<h1>{code_free(title)}</h1>"),
+        Cell(f"<h1>{text(title)}</h1>"),
         paragraph(_lead(run), "lead"),
         notes_box(estimate.notes),
         _certificates({"": run}),
         _summary(estimate),
-        section("When", [figures(timeline)]),
-        section("Where", [figures(where), folded(f"All {len(ops)} ops", _ops_table(ops, run))]),
-        section("What is assumed", [figures(assumed), _assumptions(estimate.sensitivity, "latency_s", "s")]),
-        section("How to get this result again", [_provenance(result_document(estimate))]),
+        section("Timeline", [figures(timeline)]),
+        section("Where time and energy go", [figures(where), folded(f"All {len(ops)} ops", _ops_table(ops))]),
+        section("Assumptions", [figures(assumed), _assumptions(estimate.sensitivity, "latency_s", "s")]),
+        section("Provenance", [_provenance(result_document(estimate))]),
     ]
     return page(title, body, [*timeline, *where, *assumed])
 
@@ -61,34 +70,27 @@ def comparison_html(comparison: PrecisionComparison) -> str:
     bars = [*by_precision(comparison), by_op(ops[names[0]], ops[names[-1]], names[0], names[-1])]
     assumed = _comparison_tornados(comparison)
     until = max(run.latency_s for run in runs.values())
+    colours = Colours.of((run, ops[name]) for name, run in runs.items())
     timelines: list[Plot | None] = []
     for number, (name, run) in enumerate(runs.items()):
-        colours = Colours.of(run, ops[name])
         timelines.append(overview(run, colours, f"timeline-{number}", f"Timeline in {name}", until))
         timelines.append(close_look(run, ops[name], colours, f"step-{number}", f"A close look in {name}"))
     last = runs[names[-1]]
     title = f"{last.workload.name} on {last.architecture.name}: {' against '.join([names[-1], names[0]])}"
     provenance = [folded(f"Run in {name}", _provenance(result_document(comparison.estimate(name)))) for name in names]
     body = [
-        Cell(f"<h1>{code_free(title)}</h1>"),
+        Cell(f"<h1>{text(title)}</h1>"),
         paragraph(_lead(last), "lead"),
         notes_box(comparison.notes),
         _certificates(runs),
         _gains(comparison),
         _side_by_side(comparison),
         section("What changes", [figures(bars)]),
-        section("What is assumed", [figures(assumed), _assumptions(comparison.sensitivity, "speedup", "x")]),
-        section("When", [figures(timelines)]),
-        section("How to get these results again", provenance),
+        section("Assumptions", [figures(assumed), _assumptions(comparison.sensitivity, "speedup", "x")]),
+        section("Timeline", [figures(timelines)]),
+        section("Provenance", provenance),
     ]
     return page(title, body, [*bars, *assumed, *timelines])
-
-
-def code_free(words: str) -> str:
-    """A heading's text, escaped."""
-    from accelsim.report.page import text
-
-    return text(words)
 
 
 def _lead(run: Evaluation) -> str:
@@ -112,16 +114,17 @@ def _summary(estimate: Estimate) -> Cell:
         for metric in METRICS
         if values[metric.key] is not None
     ]
-    rows.append(["Bottleneck", run.bottleneck, bottleneck_words(run).partition(", ")[2]])
+    rows.append(["Bottleneck", *bottleneck_words(run).split(", ", 1)])
     for name, use in run.resources.items():
-        label = f"{name.removesuffix('_bytes')} used".replace("dram", "DRAM").capitalize()
+        label = {"dram_bytes": "DRAM used", "scratchpad_bytes": "Scratchpads used"}.get(name, name)
         share = percent(use["used"] / use["budget"]) if use["budget"] else ""
         rows.append([label, quantity(use["used"], "B"), f"{share} of {quantity(use['budget'], 'B')}"])
     return table(["", "", "over assumed constants"], rows, ["", "figure", "soft"], "summary")
 
 
 def _gains(comparison: PrecisionComparison) -> Cell:
-    values = {"speedup": comparison.speedup, "compression": metric_values(comparison.evaluations[comparison.names[-1]])["compression"]}
+    last = comparison.evaluations[comparison.names[-1]]
+    values = {"speedup": comparison.speedup, "compression": metric_values(last)["compression"]}
     labels = {"speedup": "Speed-up", "compression": "Compression against FP32"}
     rows = []
     for key, value in values.items():
@@ -145,7 +148,10 @@ def _side_by_side(comparison: PrecisionComparison) -> Cell:
         for name in runs:
             row += [metric.text(values[name][metric.key]), metric.interval(comparison.run_intervals(name))]
         rows.append(row)
-    for label, show in (("Speed-up", comparison.speedups), ("Bottleneck", {n: r.bottleneck for n, r in runs.items()})):
+    for label, show in (
+        ("Speed-up", comparison.speedups),
+        ("Bottleneck", {n: bare_resource(r.bottleneck) for n, r in runs.items()}),
+    ):
         row = [label]
         for name in runs:
             value = show[name]
@@ -202,7 +208,7 @@ def _assumptions(sensitivity: Sensitivity | None, metric: str, unit: str) -> Cel
     return Cell("".join(parts))
 
 
-def _ops_table(ops: OpFigures, run: Evaluation) -> Cell:
+def _ops_table(ops: OpFigures) -> Cell:
     head = ["op", "kind", "unit", "format", "runs", "critical", "busy", "stall", "DRAM", "energy", "MACs",
             "core split", "tile", "order", "dataflow"]  # fmt: skip
     rows = []
@@ -231,7 +237,7 @@ def _provenance(document: Mapping[str, Any]) -> Cell:
         *([name.replace("_", " "), _listed(value)] for name, value in options.items()),
         ["seed", "none: nothing here is random"],
     ]
-    return table(["", ""], rows)
+    return table(["", ""], rows, ["label", "name"])
 
 
 def _listed(value: object) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping
+from accelsim.mapping.taskgraph import NO_RESOURCE
 from accelsim.pipeline import Evaluation
 from accelsim.report.critical import critical_path
 from accelsim.units import FS_PER_S
 
-__all__ = ["OpFigures", "Stretch", "bare_resource", "execution_starts_fs", "op_figures", "stretches"]
+__all__ = ["OpFigures", "Stretch", "activity", "bare_resource", "execution_starts_fs", "op_figures", "stretches"]
 
 Floats = NDArray[np.float64]
 
@@ -29,8 +30,7 @@ class OpFigures:
         stall_s: its unit is held by it and waits: the gaps between the unit's tasks of one execution, added up over
             all executions. Those are waits for its own data, for a round trip, or for the op that it follows.
         active_s: any of its tasks runs, transfers and latencies included; at least ``busy_s``.
-        critical_s: its tasks on the critical path; these add up to the latency.
-        critical_by_action_s: (ops, actions) the same, by action.
+        critical_by_activity_s: its tasks on the critical path, by `activity`; all of them add up to the latency.
         macs: of all executions.
         dram_bytes: moved by its tasks, whole bursts. Weights that stay for a whole loop are loaded by its first op.
         energy_j: dynamic energy; leakage is no op's.
@@ -42,7 +42,7 @@ class OpFigures:
     busy_s: Floats
     stall_s: Floats
     active_s: Floats
-    critical_by_action_s: Floats
+    critical_by_activity_s: Mapping[str, Floats]
     macs: Floats
     dram_bytes: Floats
     energy_j: Floats
@@ -52,7 +52,8 @@ class OpFigures:
 
     @property
     def critical_s(self) -> Floats:
-        return np.asarray(self.critical_by_action_s.sum(axis=1), dtype=np.float64)
+        """Its time on the critical path."""
+        return np.asarray(sum(self.critical_by_activity_s.values(), np.zeros(len(self))), dtype=np.float64)
 
     def by_time(self) -> list[int]:
         """Ops by falling time on the critical path, then by falling busy time."""
@@ -66,8 +67,8 @@ def op_figures(evaluation: Evaluation) -> OpFigures:
     count = len(mapped)
     start, end, busy = evaluation.op_spans_fs
     idle = np.bincount(tasks.op, minlength=count) == 0
-    action = np.array([name.startswith("dram_") and name != "dram_latency" for name in tasks.actions])
-    crossing = action[tasks.action]
+    crossing = np.array([name in ("dram_read", "dram_write") for name in tasks.actions])[tasks.action]
+    crossing &= tasks.resource != NO_RESOURCE
     return OpFigures(
         mapped=mapped,
         start_s=np.where(idle, np.nan, _seconds(start)),
@@ -75,9 +76,9 @@ def op_figures(evaluation: Evaluation) -> OpFigures:
         busy_s=_seconds(busy),
         stall_s=_seconds(_stalls(evaluation, mapped)),
         active_s=_seconds(_active(evaluation, count)),
-        critical_by_action_s=_seconds(_critical(evaluation, count)),
+        critical_by_activity_s=_critical(evaluation, count),
         macs=np.array([float(op.op.macs * op.executions) for op in mapped]),
-        dram_bytes=np.bincount(tasks.op[crossing], weights=tasks.amount[crossing], minlength=count),
+        dram_bytes=np.bincount(tasks.op[crossing], tasks.amount[crossing], count).astype(np.float64),
         energy_j=evaluation.energy.by_op_j,
     )
 
@@ -89,10 +90,7 @@ def _seconds(femtoseconds: NDArray[np.int64]) -> Floats:
 def _unit_tasks(evaluation: Evaluation) -> NDArray[np.int64]:
     """Tasks on compute units; of equal cores, those of the first. By op, then in order."""
     tasks = evaluation.tasks
-    units = [
-        index for index, name in enumerate(tasks.resources)
-        if bare_resource(name) in ("array", "vector", "host") and (name == bare_resource(name) or name.startswith("core0."))
-    ]  # fmt: skip
+    units = [i for i, name in enumerate(tasks.resources) if name.removeprefix("core0.") in ("array", "vector", "host")]
     chosen = np.flatnonzero(np.isin(tasks.resource, units))
     return np.asarray(chosen[np.argsort(tasks.op[chosen], kind="stable")], dtype=np.int64)
 
@@ -103,7 +101,9 @@ def bare_resource(name: str) -> str:
     return rest if dot and core.startswith("core") and core[4:].isdigit() else name
 
 
-def _execution_of(evaluation: Evaluation, chosen: NDArray[np.int64], mapped: tuple[OpMapping, ...]) -> NDArray[np.int64]:
+def _execution_of(
+    evaluation: Evaluation, chosen: NDArray[np.int64], mapped: tuple[OpMapping, ...]
+) -> NDArray[np.int64]:
     """Which execution of its op each of ``chosen`` (`_unit_tasks`) belongs to: all executions have equally many."""
     op = evaluation.tasks.op[chosen]
     counts = np.bincount(op, minlength=len(mapped))
@@ -138,12 +138,47 @@ def _active(evaluation: Evaluation, count: int) -> NDArray[np.int64]:
     return active
 
 
-def _critical(evaluation: Evaluation, count: int) -> NDArray[np.int64]:
+def _critical(evaluation: Evaluation, count: int) -> dict[str, Floats]:
     tasks, timeline = evaluation.tasks, evaluation.timeline
     path = critical_path(tasks, timeline)
-    spent = np.zeros((count, len(tasks.actions)), dtype=np.int64)
-    np.add.at(spent, (tasks.op[path], tasks.action[path]), timeline.end_fs[path] - timeline.start_fs[path])
-    return spent
+    duration = timeline.end_fs[path] - timeline.start_fs[path]
+    found: dict[str, Floats] = {}
+    for index, action in enumerate(tasks.actions):
+        for occupies in (True, False):
+            chosen = (tasks.action[path] == index) & ((tasks.resource[path] != NO_RESOURCE) == occupies)
+            if chosen.any():
+                spent = np.zeros(count, dtype=np.int64)
+                np.add.at(spent, tasks.op[path[chosen]], duration[chosen])
+                label = activity(action, occupies=occupies)
+                found[label] = found.get(label, np.zeros(count)) + _seconds(spent)
+    return found
+
+
+_ACTIVITY_OF = {
+    "array": "matrix array",
+    "vector": "vector unit",
+    "overhead": "op launch",
+    "dram_read": "DRAM transfer",
+    "dram_write": "DRAM transfer",
+    "dram_latency": "DRAM latency",
+    "dma": "DMA",
+    "network": "on-chip network",
+    "network_latency": "on-chip network",
+    "host_compute": "host",
+    "host_transfer": "host link",
+    "host_latency": "host link",
+}
+
+
+def activity(action: str, *, occupies: bool = True) -> str:
+    """What people call an action; one without a word here keeps its name.
+
+    A latency occupies no resource. Any other action that occupies none is a wait of that length: both buffer slots
+    are taken.
+    """
+    if not occupies and not action.endswith("_latency"):
+        return "buffers full"
+    return _ACTIVITY_OF.get(action, action.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)

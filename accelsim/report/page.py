@@ -11,7 +11,7 @@ from accelsim.report.plots import Plot
 from accelsim.report.quantities import short
 from accelsim.version import __version__
 
-__all__ = ["Cell", "code", "figures", "folded", "notes_box", "number", "page", "paragraph", "section", "table", "text"]
+__all__ = ["Cell", "code", "figures", "folded", "notes_box", "page", "paragraph", "section", "table", "text"]
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
@@ -21,18 +21,13 @@ class Cell(str):
 
 
 def text(words: str) -> Cell:
-    """Text as HTML."""
-    return Cell(escape("".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in words)))
+    """Text as HTML, without characters that do not print."""
+    return Cell(escape("".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in words)))
 
 
 def code(words: str, width: int = 200) -> Cell:
     """A name or value as it is written in files."""
     return Cell(f"<code>{text(short(words, width))}</code>")
-
-
-def number(words: str) -> Cell:
-    """A figure of the summary."""
-    return Cell(f"<span>{text(words)}</span>")
 
 
 def _html(words: str) -> str:
@@ -75,7 +70,7 @@ def notes_box(notes: Sequence[str], *, bad: bool = False) -> Cell:
     if not notes:
         return Cell("")
     items = "".join(f"<li>{_html(note)}</li>" for note in notes)
-    return Cell(f'<aside{" class=bad" if bad else ""}><ul>{items}</ul></aside>')
+    return Cell(f"<aside{' class=bad' if bad else ''}><ul>{items}</ul></aside>")
 
 
 def figures(plots: Sequence[Plot | None]) -> Cell:

@@ -19,7 +19,6 @@ __all__ = [
     "MUTED",
     "PALETTE",
     "Plot",
-    "activity",
     "bars",
     "end_labels",
     "layout",
@@ -33,7 +32,6 @@ PALETTE = (
 )  # fmt: skip
 MUTED = "#8d949c"
 
-# One colour a kind of activity, the same on every plot.
 ACTIVITIES = {
     "matrix array": "#4c78a8",
     "vector unit": "#3fa7a0",
@@ -42,23 +40,12 @@ ACTIVITIES = {
     "DRAM latency": "#d6a800",
     "DMA": "#9d755d",
     "on-chip network": "#b279a2",
+    "buffers full": "#b8a88a",
     "host": "#e45756",
     "host link": "#e377a2",
 }
-_ACTIVITY_OF = {
-    "array": "matrix array",
-    "vector": "vector unit",
-    "overhead": "op launch",
-    "dram_read": "DRAM transfer",
-    "dram_write": "DRAM transfer",
-    "dram_latency": "DRAM latency",
-    "dma": "DMA",
-    "network": "on-chip network",
-    "network_latency": "on-chip network",
-    "host_compute": "host",
-    "host_transfer": "host link",
-    "host_latency": "host link",
-}
+"""One colour a kind of activity (see `op_figures.activity`), the same on every plot."""
+
 LEGEND_BELOW = {"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0, "xanchor": "left",
                 "traceorder": "normal"}  # fmt: skip
 _ROW, _TOP, _BOTTOM, _LEGEND_LINE = 26, 52, 56, 24
@@ -73,11 +60,6 @@ class Plot:
     layout: dict[str, Any]
     caption: str = ""
     wide: bool = True
-
-
-def activity(action: str) -> str:
-    """What people call an action of the task graph; an action without a word here keeps its name."""
-    return _ACTIVITY_OF.get(action, action.replace("_", " "))
 
 
 def safe(text: str, width: int = 200) -> str:
@@ -109,6 +91,7 @@ def rows_axis(names: Sequence[str], title: str, width: int = 44) -> dict[str, An
         "tickmode": "array",
         "tickvals": list(range(len(names))),
         "ticktext": [safe(name, width) for name in names],
+        "ticklabelstandoff": 6,
         "range": [len(names) - 0.5, -0.5],
         "automargin": True,
         "showgrid": False,

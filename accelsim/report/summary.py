@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from accelsim.pipeline import Evaluation
+from accelsim.report.op_figures import bare_resource
 from accelsim.report.quantities import interval, percent, plain, quantity
 from accelsim.study.compare import compression
 
@@ -45,7 +46,7 @@ METRICS = (
     Metric("compression", "Compression against FP32", _bare("x")),
     Metric("dram_bytes", "DRAM traffic", _unit("B")),
     Metric("peak_activation_bytes", "Peak activations", _unit("B")),
-    Metric("area_mm2", "Chip area", _bare("mm2")),
+    Metric("area_mm2", "Chip area", _bare("mm²")),
 )
 """In the order in which people ask; bytes count in thousands (1 MB is 10^6 B)."""
 
@@ -69,8 +70,8 @@ def metric_values(run: Evaluation) -> dict[str, float | None]:
 
 def bottleneck_words(run: Evaluation) -> str:
     """What is busiest, and how much of the arrays' peak is used."""
-    share = run.utilization[run.bottleneck]
-    return f"{run.bottleneck}, busy {percent(share)} of the time; MACs reach {percent(run.utilization['macs'])} of peak"
+    busy, achieved = percent(run.utilization[run.bottleneck]), percent(run.utilization["macs"])
+    return f"{bare_resource(run.bottleneck)}, busy {busy} of the time; MACs reach {achieved} of peak"
 
 
 def assumption_value(value: float | str) -> str:

@@ -160,7 +160,8 @@ def metric_text(run: Evaluation, key: str) -> str:
 def _title(run: Evaluation, what: str) -> str:
     sample = f"batch {run.workload.batch}" if run.workload.batch > 1 else "one sample"
     audio = f", {plain(run.workload.audio_s)} s of audio" if run.workload.audio_s else ""
-    return textwrap.fill(short(f"{run.workload.name} on {run.architecture.name}: {what} ({sample}{audio})", 2 * WIDTH), WIDTH)
+    title = f"{run.workload.name} on {run.architecture.name}: {what} ({sample}{audio})"
+    return textwrap.fill(short(title, 2 * WIDTH), WIDTH)
 
 
 def _notes(notes: Iterable[str]) -> str:
@@ -219,11 +220,12 @@ def _assumptions(sensitivity: Sensitivity | None, metric: str, word: str) -> str
     moving = [swing for swing in sensitivity.ranked(metric) if swing.relative(metric, sensitivity.nominal[metric]) > 0]
     rows = []
     for swing in moving[:TOP_ASSUMPTIONS]:
-        low, high = swing.spans[metric]
-        show = (lambda v: plain(v, "x")) if metric == "speedup" else (lambda v: quantity(v, "s"))
+        low, high = (plain(v, "x") if metric == "speedup" else quantity(v, "s") for v in swing.spans[metric])
         tried = ", ".join(assumption_value(value) for value in swing.assumption.others)
         changed = f"{assumption_value(swing.assumption.nominal)} ({tried})"
-        rows.append([f"  {swing.assumption.path}", short(changed, 24), interval(show(low), show(high))])
+        rows.append(
+            [f"  {swing.assumption.path.removeprefix('architecture.')}", short(changed, 32), interval(low, high)]
+        )
     if not rows:
         return f"No assumed constant moves the {word}."
     head = f"Assumptions that move the {word} most: value used (others tried), and the {word} they give"
@@ -253,12 +255,13 @@ def _mapping(run: Evaluation) -> str:
     mapped = list(run.mapping.walk())
     matrix = sum(1 for op in mapped if op.candidate is not None)
     used = run.resources["scratchpad_bytes"]
-    return (
-        f"Mapping: {len(mapped)} ops, {matrix} of them matrix work; {run.mapping.candidates_seen:,} candidates looked at; "
-        f"{len(run.mapping.on_chip)} activations stay on chip;\n"
-        f"  scratchpads hold at most {quantity(used['used'], 'B')} of {quantity(used['budget'], 'B')}. "
-        f"Timeline: {len(run.tasks):,} tasks, {run.detail} detail, engine {run.timeline.engine}."
+    words = (
+        f"Mapping: {len(mapped)} ops, {matrix} of them matrix work, chosen from {run.mapping.candidates_seen:,} "
+        f"candidates. {len(run.mapping.on_chip)} activations stay on chip; the scratchpads hold at most "
+        f"{quantity(used['used'], 'B')} of {quantity(used['budget'], 'B')}. "
+        f"Timeline: {len(run.tasks):,} tasks ({run.detail} detail, engine {run.timeline.engine})."
     )
+    return textwrap.fill(words, WIDTH, subsequent_indent="  ")
 
 
 def _refused(sensitivity: Sensitivity | None) -> str:

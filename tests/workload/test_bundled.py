@@ -131,14 +131,16 @@ class TestTransducerCounts:
 
     def test_decoding_macs(self):
         steps, beam = 500 + 150, 16
-        graph = load_workload("rnnt-lm-fusion", prefix_cache=False, audio_s=10, symbols_per_s=15, beam_width=beam)
+        graph = load_workload(
+            "rnnt-lm-fusion", search="alsd", prefix_cache=False, audio_s=10, symbols_per_s=15, beam_width=beam
+        )
         lms = 84_111_866 - 460 - 46 - 8 * 2048 * 3 + 2_431_994 - 460 - 46 - 8 * 768
         prediction = 4 * 768 * (10 + 768) + 768 * 256
         joint = 500 * 1280 * 256 + steps * beam * 256 * 46
         assert graph.macs - macs_of(graph, "encoder.") == joint + steps * beam * (lms + prediction)
 
     def test_a_loop_costs_its_steps(self):
-        graph = load_workload("rnnt-lm-fusion", audio_s=10, symbols_per_s=15, lm_steps_fraction=1)
+        graph = load_workload("rnnt-lm-fusion", search="alsd", audio_s=10, symbols_per_s=15, lm_steps_fraction=1)
         loop = next(op for op in graph.ops if isinstance(op, Loop))
         assert loop.steps == 650
         assert loop.macs == 650 * loop.body.macs
@@ -255,7 +257,7 @@ class TestParameters:
         assert isinstance(used["encoder_layers"], Constant)
         assert not used["encoder_layers"].assumed
         assert used["audio_s"] == 10
-        assert used["search"] == "alsd"
+        assert used["search"] == "tsd"
         assert used["batch"] == 1
 
     def test_override_takes_ownership(self):
@@ -272,7 +274,7 @@ class TestParameters:
 
     def test_derived_figures(self):
         def figures(**parameters):
-            chosen = {"audio_s": 10, "symbols_per_s": 15, "lm_steps_fraction": 1, **parameters}
+            chosen = {"search": "alsd", "audio_s": 10, "symbols_per_s": 15, "lm_steps_fraction": 1, **parameters}
             used = load_workload("rnnt-lm-fusion", **chosen).parameters_used
             return used["decode_steps_per_s"], used["lm_sweeps_per_s"]
 
@@ -312,7 +314,7 @@ class TestDecoding:
         assert load_workload("rnnt", search="alsd", symbols_per_s=12).parameters_used["decode_steps_per_s"] == 62
 
     def test_steps_without_networks_run_only_the_joint_network(self):
-        graph = load_workload("rnnt-lm-fusion", audio_s=10, symbols_per_s=15, lm_steps_fraction=0.4)
+        graph = load_workload("rnnt-lm-fusion", search="alsd", audio_s=10, symbols_per_s=15, lm_steps_fraction=0.4)
         first, second = (op for op in graph.ops if isinstance(op, Loop))
         assert (first.steps, second.steps) == (260, 390)
         matrix = {op.name for op in second.body.ops if isinstance(op, MatMul | Recurrent)}
