@@ -12,7 +12,6 @@ from accelsim.cost.digital import durations_fs, energy
 from accelsim.cost.records import EnergyBreakdown
 from accelsim.engine import run
 from accelsim.engine.timeline import Timeline
-
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.digital import map_workload
 from accelsim.mapping.lower import Detail, lower
@@ -141,7 +140,9 @@ class Evaluation:
     def _unit_busy(self, count: int) -> np.ndarray:
         """Time in which an op's unit works on it; of equal cores, one counts."""
         tasks = self.tasks
-        units = [i for i, name in enumerate(tasks.resources) if name in ("array", "vector", "host") or ".core0" in f".{name}"]
+        units = [
+            i for i, name in enumerate(tasks.resources) if name in ("array", "vector", "host") or ".core0" in f".{name}"
+        ]
         chosen = np.isin(tasks.resource, units)
         spent = (self.timeline.end_fs - self.timeline.start_fs)[chosen]
         busy = np.zeros(count, dtype=np.int64)
@@ -168,7 +169,9 @@ class Evaluation:
         compulsory = self._compulsory_bytes()
         if self.dram_bytes * tolerance < compulsory:
             found.append(f"DRAM traffic {self.dram_bytes} is below the compulsory {compulsory} bytes")
-        found += [f"{name} is busy {share} of the time" for name, share in self.utilization.items() if share > tolerance]
+        found += [
+            f"{name} is busy {share} of the time" for name, share in self.utilization.items() if share > tolerance
+        ]
         parts = self.energy.by_op_j.sum() + self.energy.by_component_j["leakage"]
         if abs(parts - self.energy_j) > 1e-9 * max(self.energy_j, 1e-30):
             found.append(f"energies of the parts add up to {parts}, not {self.energy_j} J")
@@ -180,7 +183,7 @@ class Evaluation:
         return found
 
     def _compulsory_bytes(self) -> float:
-        """What must cross the memory interface once: weights that are read whole, the outputs, and the inputs of matrix work."""
+        """What must cross the memory interface once: weights read whole, outputs, and the inputs of matrix work."""
         graph = self.graph
         weights = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in self._read_whole)
         multiplied = {op.inputs[0] for op in graph.ops if isinstance(op, MatMul)} & set(graph.inputs)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.engine import run
 from accelsim.cost.digital import durations_fs
+from accelsim.engine import run
 from accelsim.errors import InfeasibleError
 from accelsim.hardware.load import list_architectures, load_architecture
 from accelsim.pipeline import evaluate

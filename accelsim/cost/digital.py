@@ -64,7 +64,9 @@ def energy(mapping: WorkloadMapping, tasks: TaskGraph, arch: DigitalArchitecture
     }
     leakage_w = arch.leakage_w.value * arch.clock_of("array").leakage_scale
     by_component = {name: float(pj.sum()) * 1e-12 for name, pj in parts.items()}
-    return EnergyBreakdown(np.sum(list(parts.values()), axis=0) * 1e-12, by_component | {"leakage": leakage_w * makespan_s})
+    return EnergyBreakdown(
+        np.sum(list(parts.values()), axis=0) * 1e-12, by_component | {"leakage": leakage_w * makespan_s}
+    )
 
 
 def _amounts_by_op(tasks: TaskGraph, count: int) -> dict[str, NDArray[np.float64]]:

@@ -18,10 +18,12 @@ from functools import lru_cache
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
-from accelsim.mapping.contraction import Candidate, Machine, Metrics, Problem, evaluate, search
+from accelsim.mapping.contraction import evaluate
 from accelsim.mapping.placement import is_view, loop_state_bytes, place_activations, resident_choices
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
 from accelsim.mapping.schedule import Rates, schedule_s
+from accelsim.mapping.search import search
+from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
 from accelsim.numerics import FORMATS
 from accelsim.workload.expand import step_slice
 from accelsim.workload.graph import Graph
@@ -100,10 +102,14 @@ class _Context:
 
     def place(self, graph: Graph) -> frozenset[str]:
         """Activations that stay on chip beside what the loops need for one step."""
-        needs = max(((loop_state_bytes(op.body), op.name) for op in graph.ops if isinstance(op, Loop)), default=(0.0, ""))
+        needs = max(
+            ((loop_state_bytes(op.body), op.name) for op in graph.ops if isinstance(op, Loop)), default=(0.0, "")
+        )
         budget = self.share * self.capacity
         if needs[0] > budget:
-            raise InfeasibleError(Infeasible("scratchpad capacity for activations", needs[0], budget, "bytes", needs[1]))
+            raise InfeasibleError(
+                Infeasible("scratchpad capacity for activations", needs[0], budget, "bytes", needs[1])
+            )
         return place_activations(graph, budget - needs[0])
 
     def map(self, graph: Graph, on_chip: frozenset[str]) -> WorkloadMapping:

@@ -136,7 +136,9 @@ class _Lowering:
         if rest_bytes <= 0:
             return []
         add = self.builder.add
-        half = add(None, "array" if stream.unit == "array" else "vector", stream.cycles * (1 - share) / 2, self.index, waits)
+        half = add(
+            None, "array" if stream.unit == "array" else "vector", stream.cycles * (1 - share) / 2, self.index, waits
+        )
         half = add(None, "dram_read", rest_bytes / 2, self.index, [half])
         return [add(None, "dram_latency", (stream.fetches - 1) / 2, self.index, [half])]
 
@@ -149,7 +151,7 @@ class _Lowering:
         near = self._network(stream.gather_bytes, self.barrier)
         arrived = [self._load(loads[number], stream.core_share) for number in range(min(2, count))]
         behind = _Behind(self, stream, followers)
-        computed, stored = start, []
+        computed, stored = start, list[int]()
         for number, amount in enumerate(cycles):
             waits = [*computed, *(near if number == 0 else []), *arrived[number]]
             computed = self._run(stream.unit, amount, waits)

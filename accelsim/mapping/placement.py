@@ -103,5 +103,7 @@ def resident_choices(sizes: Mapping[str, float], room_bytes: float) -> list[tupl
     chosen = [order[each] for each in heaviest if each >= 0]
     if sum(sizes.values()) <= room_bytes and (not chosen or chosen[-1] != len(picks) - 1):
         chosen.append(len(picks) - 1)
-    sets = [(*tail, *(name for name, kept in zip(large, picks[each], strict=True) if kept)) for each in reversed(chosen)]
+    sets = [
+        (*tail, *(name for name, kept in zip(large, picks[each], strict=True) if kept)) for each in reversed(chosen)
+    ]
     return [each for each in sets if each]

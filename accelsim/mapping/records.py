@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from accelsim.mapping.contraction import Candidate, Metrics, Problem
 from accelsim.mapping.schedule import Work
+from accelsim.mapping.space import Candidate, Metrics, Problem
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Loop, Op
 

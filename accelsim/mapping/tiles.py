@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.mapping.contraction import ORDERS, Candidate, Problem
 from accelsim.mapping.records import OpMapping, Stream
+from accelsim.mapping.space import ORDERS, Candidate, Problem, shares
 
 __all__ = ["Tiles", "tiles_of"]
 
@@ -56,14 +56,8 @@ def _scaled(parts: FloatArray, total: float) -> FloatArray:
 
 def _turns(problem: Problem, c: Candidate) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """For each step: weights fetched, inputs fetched, outputs finished, MACs; all in elements of one core's share."""
-    groups = -(-problem.groups // c.split_g)
-    rows = -(-problem.m // problem.row_outputs)
-    shares = (
-        min(problem.m, -(-rows // c.split_m) * problem.row_outputs),
-        -(-problem.n // c.split_n),
-        min(problem.k, -(-(-(-problem.k // problem.kernel_size)) // c.split_k) * problem.kernel_size),
-    )
-    sizes = [_cuts(share, tile) for share, tile in zip(shares, (c.tile_m, c.tile_n, c.tile_k), strict=True)]
+    groups, *core = (int(each) for each in shares(problem, c))
+    sizes = [_cuts(share, tile) for share, tile in zip(core, (c.tile_m, c.tile_n, c.tile_k), strict=True)]
     order = ORDERS[c.order]
     grid = np.indices([len(sizes[loop]) for loop in order]).reshape(3, -1)
     index = {int(loop): grid[position] for position, loop in enumerate(order)}

@@ -44,7 +44,7 @@ def _before_on_resource(order, resource, resources):  # type: ignore[no-untyped-
 def _walk(start, end, pointer, pred, before):  # type: ignore[no-untyped-def]
     """The chain from the last task to end back to one that starts at 0, then turned round."""
     path = np.empty(len(start), dtype=np.int64)
-    here, length = np.argmax(end), 0
+    here, length = int(np.argmax(end)), 0
     while here >= 0:
         path[length] = here
         length += 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from accelsim.pipeline import Evaluation
 from accelsim.report.op_figures import OpFigures, Stretch, bare_resource, execution_starts_fs, stretches
-from accelsim.report.plots import MUTED, PALETTE, Plot, layout, rows_axis, safe, value_axis
+from accelsim.report.plots import LEGEND_BELOW, MUTED, PALETTE, Plot, layout, rows_axis, safe, value_axis
 from accelsim.report.quantities import percent, quantity, scale_of
 from accelsim.units import FS_PER_S, fs_to_s
 
@@ -178,7 +178,7 @@ def overview(evaluation: Evaluation, colours: Colours, key: str, title: str, unt
         return colours.group(stretch.name, inside), f"<b>{safe(stretch.name)}</b>{steps}"
 
     span = (0.0, until_s if until_s is not None else evaluation.latency_s)
-    shell = Plot(key, [], layout(title, rows=len(rows)), caption)
+    shell = Plot(key, [], layout(title, rows=len(rows), legend_lines=1), caption)
     return _plot(evaluation, rows, runs, described, colours, span, shell)
 
 
@@ -213,7 +213,7 @@ def close_look(evaluation: Evaluation, figures: OpFigures, colours: Colours, key
         return group, f"{name}, {tasks.actions[tasks.action[run.first]]} {tasks.amount[run.first]:,.6g}"
 
     span = (fs_to_s(begin), fs_to_s(end))
-    shell = Plot(key, [], layout(title, rows=len(rows)), caption)
+    shell = Plot(key, [], layout(title, rows=len(rows), legend_lines=1), caption)
     return _plot(evaluation, rows, runs, described, colours, span, shell)
 
 
@@ -257,11 +257,11 @@ def _plot(
         data += _traces(group, members, colour, factor, span)
     since = " since this step began" if span[0] > 0 else ""
     axes = {
-        "xaxis": value_axis(f"Time{since} [{prefix}s]", range=[0.0, (span[1] - span[0]) * factor]),
+        "xaxis": value_axis(f"Time{since} [{prefix}s]", range=[0.0, (span[1] - span[0]) * factor or 1.0]),
         "yaxis": rows_axis([row.label for row in rows], "Resource"),
         "barmode": "overlay",
         "uniformtext": {"minsize": 10, "mode": "hide"},
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        "legend": LEGEND_BELOW,
     }
     more = len([1 for i in range(len(evaluation.tasks.resources)) if (evaluation.tasks.resource == i).any()])
     hidden = "" if len(rows) < _MAX_ROWS or more <= len(rows) else f" The first {len(rows)} resources are shown."

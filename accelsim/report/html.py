@@ -221,7 +221,7 @@ def _ops_table(ops: OpFigures) -> Cell:
             quantity(float(ops.dram_bytes[i]), "B", 3), quantity(float(ops.energy_j[i]), "J", 3),
             quantity(float(ops.macs[i]), "", 3), *(words[key] or "" for key in words),
         ])  # fmt: skip
-    kinds = ["name", "", "", "", *["number"] * 7]
+    kinds = ["name", "", "", "", *["number"] * 7, "tight", "tight"]
     cut = paragraph(f"The first {_MOST_ROWS} of {len(ops)} by time.") if len(ops) > _MOST_ROWS else Cell("")
     return Cell(table(head, rows, kinds) + cut)
 

@@ -69,8 +69,14 @@ def notes_box(notes: Sequence[str], *, bad: bool = False) -> Cell:
     """Notes that no reader may miss; empty where there are none."""
     if not notes:
         return Cell("")
-    items = "".join(f"<li>{_html(note)}</li>" for note in notes)
+    items = "".join(f"<li>{_note(note)}</li>" for note in notes)
     return Cell(f"<aside{' class=bad' if bad else ''}><ul>{items}</ul></aside>")
+
+
+def _note(note: str) -> str:
+    """A note whose first word is its kind ("calibrated: ...") says that word in bold."""
+    kind, colon, rest = note.partition(":")
+    return f"<strong>{text(kind)}</strong>:{text(rest)}" if colon and kind.isalpha() else _html(note)
 
 
 def figures(plots: Sequence[Plot | None]) -> Cell:

@@ -19,14 +19,23 @@ _ARCHITECTURE, _WORKLOAD, _RECIPE = "architecture.", "workload.", "recipe."
 _PRICE_ONLY = ("energy_pj", "leakage_w", "voltage_v")
 
 
-def assumptions_of(workload: Graph, architecture: Architecture, precisions: tuple[PrecisionArgument, ...]) -> list[Assumption]:
+def assumptions_of(
+    workload: Graph, architecture: Architecture, precisions: tuple[PrecisionArgument, ...]
+) -> list[Assumption]:
     """What nobody has published of this workload, this architecture and the recipes among ``precisions``."""
     found = [
-        Assumption(_ARCHITECTURE + path, constant.value, _others(constant.value, constant.low, constant.high), constant.why or "")
+        Assumption(
+            _ARCHITECTURE + path,
+            constant.value,
+            _others(constant.value, constant.low, constant.high),
+            constant.why or "",
+        )
         for path, constant in architecture.assumed().items()
     ]
     found += [
-        Assumption(_WORKLOAD + name, constant.value, _others(constant.value, constant.low, constant.high), constant.why or "")
+        Assumption(
+            _WORKLOAD + name, constant.value, _others(constant.value, constant.low, constant.high), constant.why or ""
+        )
         for name, constant in assumed_parameters(workload).items()
     ]
     for precision in precisions:

@@ -80,7 +80,8 @@ def _of_run(sensitivity: Sensitivity, name: str) -> Sensitivity:
     """The part of a comparison's sensitivity that speaks of one run."""
     metrics = {f"{metric}.{name}": metric for metric in ("latency_s", "energy_j")}
     swings = tuple(
-        replace(swing, spans={short: swing.spans[long] for long, short in metrics.items()}) for swing in sensitivity.swings
+        replace(swing, spans={short: swing.spans[long] for long, short in metrics.items()})
+        for swing in sensitivity.swings
     )
     nominal = {short: sensitivity.nominal[long] for long, short in metrics.items()}
     ordered = tuple(sorted(swings, key=lambda swing: -swing.relative("latency_s", nominal["latency_s"])))

@@ -57,7 +57,9 @@ def _expanded(op: Recurrent, tensors: dict[str, Tensor]) -> list[Op]:
     return [project, _time_loop(op, projected, recurrent_weight, before, tensors)]
 
 
-def _time_loop(op: Recurrent, projected: str, recurrent_weight: str, before: list[str], outer: dict[str, Tensor]) -> Loop:
+def _time_loop(
+    op: Recurrent, projected: str, recurrent_weight: str, before: list[str], outer: dict[str, Tensor]
+) -> Loop:
     slice_in, slice_out = step_slice(projected), step_slice(op.outputs[0])
     shape = (op.directions, op.batch, op.hidden_size)
     inner: dict[str, Tensor] = {

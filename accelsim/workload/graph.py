@@ -54,7 +54,7 @@ class PrecisionRecipe:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Published figures that assumed parameters were chosen to match on one architecture; ``note`` says how far that goes.
+    """Published figures that assumed parameters were chosen to match on one architecture; ``note`` says how far.
 
     A result calibrated on a figure is not a prediction of it, so results carry the note.
     """
@@ -203,7 +203,7 @@ def _check(graph: Graph) -> None:
                 raise GraphError(f"names tensor {name!r}, which does not exist", file=where, field=op.name)
         for name in op.inputs:
             if name not in made:
-                raise GraphError(_unmade(name, op, producers), file=where, field=op.name)
+                raise GraphError(_unmade(name, producers), file=where, field=op.name)
         made.update(op.outputs)
         _check_shapes(graph, op, where)
     for name in (*graph.inputs, *graph.outputs):
@@ -214,7 +214,7 @@ def _check(graph: Graph) -> None:
             raise GraphError("has a size below 1", file=where, field=f"tensor {tensor.name}", value=tensor.shape)
 
 
-def _unmade(name: str, op: Op, producers: dict[str, str]) -> str:
+def _unmade(name: str, producers: dict[str, str]) -> str:
     if name in producers:
         return f"reads {name!r}, which {producers[name]!r} makes only later: the graph has a cycle or is not in order"
     return f"reads {name!r}, which no op makes and which is not an input"

@@ -105,7 +105,7 @@ def _operand_formats(op: Op, graph: Graph, computed: str, vector_format: str) ->
     if isinstance(op, MatMul | Conv):
         return {name: computed if position < 2 else small for position, name in enumerate(op.inputs)}
     if isinstance(op, Move):
-        # Moving leaves the format alone: a gathered table is stored as the recipe says, an activation as its readers want.
+        # A gathered table is stored as the recipe says, a moved activation as its readers want it.
         return {name: computed for name in op.inputs if graph.tensors[name].role == "weight"}
     return {name: small if graph.tensors[name].role == "weight" else vector_format for name in op.inputs}
 

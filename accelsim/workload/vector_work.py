@@ -14,10 +14,16 @@ __all__ = ["FOLDED", "element_work"]
 FOLDED = "folded_batch_norm"
 """An inference-time batch normalisation: its scale and shift are folded into the convolution before it."""
 
-_SIMPLE = """add sub mul neg abs relu clip min max where equal not_equal greater greater_equal less less_equal not and or xor
-    cast floor ceil round sign leaky_relu prelu sum mean identity quantize dequantize threshold mod bit_shift
-    bitwise_and bitwise_or is_nan is_inf scale_shift""".split()
-_SPECIAL = "div reciprocal sqrt rsqrt exp log log2 pow erf sin cos tan atan asin acos sinh cosh".split()
+_SIMPLE = (
+    "add", "sub", "mul", "neg", "abs", "relu", "clip", "min", "max", "where", "equal", "not_equal", "greater",
+    "greater_equal", "less", "less_equal", "not", "and", "or", "xor", "cast", "floor", "ceil", "round", "sign",
+    "leaky_relu", "prelu", "sum", "mean", "identity", "quantize", "dequantize", "threshold", "thresholded_relu", "mod",
+    "bit_shift", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "is_nan", "is_inf", "scale_shift",
+)  # fmt: skip
+_SPECIAL = (
+    "div", "reciprocal", "sqrt", "rsqrt", "exp", "log", "log2", "pow", "erf", "sin", "cos", "tan", "atan", "asin",
+    "acos", "sinh", "cosh", "asinh", "acosh", "atanh",
+)  # fmt: skip
 
 _WORK: dict[str, tuple[int, int]] = {
     **dict.fromkeys(_SIMPLE, (1, 0)),
@@ -53,7 +59,10 @@ _WORK: dict[str, tuple[int, int]] = {
     "reduce_log_sum_exp": (2, 1),
     "arg_max": (2, 0),
     "arg_min": (2, 0),
+    "reduce_log_sum": (1, 1),
     "cum_sum": (1, 0),
+    "cum_prod": (1, 0),
+    "hardmax": (2, 0),
     "top_k": (4, 0),
     "softmax": (4, 1),
     "log_softmax": (4, 1),
@@ -62,7 +71,10 @@ _WORK: dict[str, tuple[int, int]] = {
     "rms_norm": (4, 0),
     "instance_norm": (6, 0),
     "group_norm": (6, 0),
+    "mean_variance_norm": (6, 0),
     "lp_norm": (3, 0),
+    "lp_pool": (2, 1),
+    "shrink": (3, 0),
     "lrn": (7, 2),
     "interpolate": (6, 0),
 }

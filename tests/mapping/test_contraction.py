@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.mapping.contraction import Candidate, Machine, Metrics, Problem, evaluate, search
+from accelsim.mapping.contraction import evaluate
 from accelsim.mapping.digital import _matrix_stream
 from accelsim.mapping.records import OpMapping
+from accelsim.mapping.search import search
+from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
 from accelsim.mapping.tiles import tiles_of
 from accelsim.workload.ops import MatMul
 
@@ -21,6 +23,10 @@ IDEAL = Machine(
     port_bytes_per_cycle=1e18, shared_port=False, array_hz=1e9, dram_bytes_per_s=1e18, dram_latency_s=0.0,
     dma_bytes_per_s=1e18, network_bytes_per_s=1e18, overhead_s=0.0,
 )  # fmt: skip
+RESOURCES = [
+    "capacity_bytes", "dram_bytes_per_s", "array_hz", "port_bytes_per_cycle", "network_bytes_per_s", "dma_bytes_per_s",
+    "accumulator_bytes",
+]  # fmt: skip
 DATAFLOWS = {"ws": 0, "os": 1, "is": 2}
 
 
@@ -118,8 +124,7 @@ def test_chosen_mapping_keeps_its_bounds(problem, machine):
 
 
 @settings(max_examples=100, deadline=None)
-@given(problems(), machines(), st.sampled_from(["capacity_bytes", "dram_bytes_per_s", "array_hz", "port_bytes_per_cycle",
-                                                "network_bytes_per_s", "dma_bytes_per_s", "accumulator_bytes"]))  # fmt: skip
+@given(problems(), machines(), st.sampled_from(RESOURCES))
 def test_more_of_anything_is_never_slower(problem, machine, resource):
     _, before, _ = found(problem, machine)
     _, after, _ = found(problem, machine._replace(**{resource: getattr(machine, resource) * 1.7}))
@@ -167,7 +172,7 @@ def test_overlapping_windows_are_read_once():
 
 
 def test_loop_order_decides_what_is_fetched_again():
-    """Weights (2 x 2 tiles) stay put when m turns innermost and are fetched for each of 3 m tiles when it is outermost."""
+    """Weights (2 x 2 tiles) stay put when m turns innermost, and are fetched 3 times for 3 tiles of an outermost m."""
     problem = Problem(1, 96, 64, 64, 1, 1, 1, 1, 1, 1.0, 1.0, 1.0, 4.0, False, False, False)
     m_outermost = Candidate(1, 1, 1, 1, 32, 32, 32, 0, 0, False)
     m_innermost = m_outermost._replace(order=3)
@@ -198,5 +203,3 @@ def test_search_is_exhaustive_where_nothing_can_be_pruned():
     ]
     # The declared space has near-equal tiles only, so it may miss a few per cent of this wider one, never gain on it.
     assert best.time_s <= np.min(times) * 1.05
-
-

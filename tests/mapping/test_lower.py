@@ -88,7 +88,9 @@ def test_the_mapper_s_time_is_the_engine_s(name, parameters, architecture, preci
 
 def test_loads_overlap_computation_within_an_op():
     """A product with many tiles takes about the longer of its transfers and its computation, not their sum."""
-    run = evaluate(load_workload("gemm", m=2048, n=2048, k=2048), load_architecture("systolic-32x32"), "fp16", detail="tile")
+    run = evaluate(
+        load_workload("gemm", m=2048, n=2048, k=2048), load_architecture("systolic-32x32"), "fp16", detail="tile"
+    )
     busy = run.utilization
     assert busy["core0.array"] > 0.95
     assert busy["dram"] + busy["core0.array"] > 1.05

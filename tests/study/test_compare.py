@@ -29,7 +29,9 @@ def test_result_says_that_it_is_calibrated_and_how_far_that_goes(main_job):
 
 
 def test_no_calibration_note_on_another_architecture():
-    run = estimate(load_workload("rnnt-lm-fusion", audio_s=0.2), load_architecture("systolic-32x32"), "int4", intervals=False)
+    run = estimate(
+        load_workload("rnnt-lm-fusion", audio_s=0.2), load_architecture("systolic-32x32"), "int4", intervals=False
+    )
     assert not any(note.startswith("calibrated") for note in run.notes)
 
 
@@ -52,12 +54,16 @@ def test_unpublished_constants_are_assumed_and_explored(main_job):
 
 
 def test_bandwidth_moves_the_real_time_factor_most_of_the_architecture(main_job):
-    ranked = [s.assumption.path for s in main_job.sensitivity.ranked("latency_s.int4") if "architecture" in s.assumption.path]
+    ranked = [
+        s.assumption.path for s in main_job.sensitivity.ranked("latency_s.int4") if "architecture" in s.assumption.path
+    ]
     assert ranked[0] == "architecture.memory.dram.bandwidth_bytes_per_s"
 
 
 def test_speedup_is_the_ratio_and_compression_the_bytes():
-    found = compare_precisions(load_workload("lstm"), load_architecture("rapid-4core"), ["fp16", "hfp8", "int4"], intervals=False)
+    found = compare_precisions(
+        load_workload("lstm"), load_architecture("rapid-4core"), ["fp16", "hfp8", "int4"], intervals=False
+    )
     latencies = {name: run.latency_s for name, run in found.evaluations.items()}
     assert found.speedups == {name: pytest.approx(latencies["fp16"] / latency) for name, latency in latencies.items()}
     assert found.compressions["fp16"] == pytest.approx(2.0)
@@ -107,7 +113,9 @@ def test_more_beams_and_less_caching_cost_more():
         {"prefix_cache": True, "batch_prediction": True, "batch_joint": False},
         {"prefix_cache": True, "batch_prediction": True, "batch_joint": True},
     ]
-    runs = [estimate(load_workload("rnnt-lm-fusion", audio_s=0.3, **step), arch, "fp16", intervals=False) for step in ladder]
+    runs = [
+        estimate(load_workload("rnnt-lm-fusion", audio_s=0.3, **step), arch, "fp16", intervals=False) for step in ladder
+    ]
     factors = [run.evaluation.real_time_factor for run in runs]
     assert factors == sorted(factors, reverse=True)
     assert factors[0] > 1.3 * factors[-1]
