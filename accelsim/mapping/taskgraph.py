@@ -130,17 +130,17 @@ class TaskGraphBuilder:
 
     def _preds_from(self, first: int) -> Iterator[tuple[int, tuple[int, ...]]]:
         """(task, its predecessors) from ``first`` on."""
-        self._flush()
-        self._done = [self._joined(self._done)]
-        whole = self._done[0]
-        for task in range(first, len(whole)):
-            yield task, tuple(whole.pred[whole.pred_ptr[task] : whole.pred_ptr[task + 1]].tolist())
+        tail = self._take_from(first)
+        self._done.append(tail)
+        for task in range(len(tail)):
+            yield first + task, tuple(tail.pred[tail.pred_ptr[task] : tail.pred_ptr[task + 1]].tolist())
 
     def repeat(self, first: int, times: int, carried: Iterable[tuple[int, int]] = ()) -> None:
         """Make the tasks from ``first`` on the first of ``times`` executions of a loop body.
 
         Predecessors inside the body move with it, those outside stay. In every execution after the first, each
         pair (earlier, later) of ``carried`` adds: task ``later`` waits for task ``earlier`` of the execution before.
+        Both stand in the body; pairs with a negative index are dropped.
         """
         if times <= 1 or first == self._count:
             return
@@ -148,8 +148,11 @@ class TaskGraphBuilder:
         n = len(body)
         later: dict[int, list[int]] = {}
         for source, target in carried:
-            if source >= 0 and target >= 0:
-                later.setdefault(target - first, []).append(source - n)
+            if source < 0 or target < 0:
+                continue
+            if min(source, target) < first:
+                raise EngineError(f"tasks {source} and {target} are not both in the loop body from task {first} on.")
+            later.setdefault(target - first, []).append(source - n)
         preds = [  # (moves, place) each; what stays stands before what moves, so the copies are sorted too
             sorted(
                 {(p >= first, p) for p in body.pred[body.pred_ptr[i] : body.pred_ptr[i + 1]].tolist()}
@@ -221,16 +224,27 @@ class TaskGraphBuilder:
         )
 
     def _take_from(self, first: int) -> TaskGraph:
-        """Cut off and return the tasks from ``first`` on."""
+        """Cut off and return the tasks from ``first`` on; what stands before is not copied."""
         self._flush()
-        whole = self._joined(self._done)
-        split = int(whole.pred_ptr[first])
-        head = self._block(
-            whole.resource[:first], whole.action[:first], whole.amount[:first], whole.op[:first],
-            whole.pred_ptr[: first + 1], whole.pred[:split],
-        )  # fmt: skip
-        self._done = [head]
-        return self._block(
-            whole.resource[first:], whole.action[first:], whole.amount[first:], whole.op[first:],
-            whole.pred_ptr[first:] - split, whole.pred[split:],
-        )  # fmt: skip
+        taken: list[TaskGraph] = []
+        begin = self._count
+        while begin > first:
+            block = self._done.pop()
+            begin -= len(block)
+            if begin < first:
+                head, block = self._split(block, first - begin)
+                self._done.append(head)
+            taken.append(block)
+        return self._joined(taken[::-1])
+
+    def _split(self, block: TaskGraph, at: int) -> tuple[TaskGraph, TaskGraph]:
+        edges = int(block.pred_ptr[at])
+        parts = (
+            (block.resource[cut], block.action[cut], block.amount[cut], block.op[cut])
+            for cut in (slice(None, at), slice(at, None))
+        )
+        head, tail = parts
+        return (
+            self._block(*head, block.pred_ptr[: at + 1], block.pred[:edges]),
+            self._block(*tail, block.pred_ptr[at:] - edges, block.pred[edges:]),
+        )

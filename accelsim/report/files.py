@@ -24,9 +24,7 @@ def atomic_writer(path: str | Path) -> Iterator[TextIO]:
     Raises:
         InputError: the folder does not exist, or the file cannot be written.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    _check(target, path)
-    replaced = target.is_file() or not target.exists()
+    target, replaced = _target(path)
     part = target.with_name(f".{target.name[:64]}.{secrets.token_hex(6)}.part") if replaced else target
     try:
         with part.open("x" if replaced else "w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
@@ -36,7 +34,7 @@ def atomic_writer(path: str | Path) -> Iterator[TextIO]:
                 shutil.copymode(target, part)
             part.replace(target)
     except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror or error})", file=path, field="output file") from None
+        raise _unwritable(path, error) from None
     finally:
         if replaced:
             part.unlink(missing_ok=True)
@@ -52,9 +50,20 @@ def write_text_atomically(path: str | Path, text: str) -> None:
         stream.write(text)
 
 
-def _check(target: Path, path: str | Path) -> None:
-    if target.is_dir():
-        raise InputError("is a folder", file=path, field="output file", remedy="name a file")
-    if not target.parent.is_dir():
-        raise InputError("lies in a folder that does not exist", file=path, field="output file",
-                         remedy=f"make {str(target.parent)!r} first")  # fmt: skip
+def _target(path: str | Path) -> tuple[Path, bool]:
+    """Where ``path`` leads, so that a link stays a link, and whether what is there may be replaced."""
+    try:
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise InputError("is a folder", file=path, field="output file", remedy="name a file")
+        if not target.parent.is_dir():
+            remedy = f"make {str(target.parent)!r} first"
+            raise InputError("lies in a folder that does not exist", file=path, field="output file", remedy=remedy)
+        return target, target.is_file() or not target.exists()
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: str | Path, error: OSError | ValueError) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"cannot be written ({reason})", file=path, field="output file")

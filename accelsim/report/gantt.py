@@ -280,7 +280,7 @@ def _traces(
         "y": [run.row for run, _ in members],
         "x": [length * factor for length in lengths],
         "base": [(fs_to_s(run.start_fs) - span[0]) * factor for run, _ in members],
-        "legendgroup": group,
+        "legendgroup": safe(group),
         "marker": {"color": colour, "line": {"width": 0}},
     }
     hover = [

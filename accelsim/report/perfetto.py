@@ -18,6 +18,7 @@ __all__ = ["trace_events", "write_trace"]
 
 _FS_PER_US = 10**9
 _PID = 1
+_BLOCK = 100_000
 
 
 def write_trace(evaluation: Evaluation, path: str | Path) -> None:
@@ -35,15 +36,21 @@ def write_trace(evaluation: Evaluation, path: str | Path) -> None:
 
 def trace_events(evaluation: Evaluation) -> Iterator[str]:
     """The events one by one, each a line of JSON: names first, then tasks in the order of the task graph."""
-    tasks, timeline = evaluation.tasks, evaluation.timeline
     yield from _names(evaluation)
     names = [json.dumps(op.op.name) for op in evaluation.mapping.walk()]
-    actions = [json.dumps(action) for action in tasks.actions]
+    actions = [json.dumps(action) for action in evaluation.tasks.actions]
+    # In blocks, so that millions of tasks never stand in memory as Python numbers.
+    for first in range(0, len(evaluation.tasks), _BLOCK):
+        yield from _block(evaluation, slice(first, first + _BLOCK), names, actions)
+
+
+def _block(evaluation: Evaluation, block: slice, names: list[str], actions: list[str]) -> Iterator[str]:
+    tasks, timeline = evaluation.tasks, evaluation.timeline
     columns = zip(
-        tasks.resource.tolist(), tasks.action.tolist(), tasks.op.tolist(), tasks.amount.tolist(),
-        timeline.start_fs.tolist(), timeline.end_fs.tolist(), strict=True,
+        tasks.resource[block].tolist(), tasks.action[block].tolist(), tasks.op[block].tolist(),
+        tasks.amount[block].tolist(), timeline.start_fs[block].tolist(), timeline.end_fs[block].tolist(), strict=True,
     )  # fmt: skip
-    for task, (resource, action, op, amount, start, end) in enumerate(columns):
+    for task, (resource, action, op, amount, start, end) in enumerate(columns, start=block.start):
         args = f'"args": {{"op": {names[op]}, "action": {actions[action]}, "amount": {amount!r}, "task": {task}}}'
         what = f'"name": {names[op]}, "cat": {actions[action]}, "pid": {_PID}, "tid": {resource + 1}'
         if resource == NO_RESOURCE:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, SupportsFloat
 
 from accelsim.hardware.digital import DATAFLOWS
-from accelsim.mapping.space import ORDERS
 from accelsim.mapping.records import OpMapping
+from accelsim.mapping.space import ORDERS
 from accelsim.pipeline import Evaluation
 from accelsim.report.op_figures import OpFigures, op_figures
 from accelsim.report.quantities import interval, percent, plain, quantity, short

@@ -16,9 +16,10 @@ from accelsim.study.estimate import Estimate
 from accelsim.workload.load import load_workload
 
 KEYS = {
-    "workload", "architecture", "precision", "latency_s", "real_time_factor", "throughput_per_s", "energy_j", "area_mm2",
-    "macs", "parameters", "weight_bytes", "compression", "dram_bytes", "peak_activation_bytes", "utilization",
-    "bottleneck", "resources", "intervals", "sensitivity", "energy_by_component_j", "notes", "provenance",
+    "workload", "architecture", "precision", "latency_s", "real_time_factor", "throughput_per_s", "energy_j",
+    "area_mm2", "macs", "parameters", "weight_bytes", "compression", "dram_bytes", "peak_activation_bytes",
+    "utilization", "bottleneck", "resources", "intervals", "sensitivity", "energy_by_component_j", "notes",
+    "provenance",
 }  # fmt: skip
 
 

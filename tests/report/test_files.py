@@ -46,9 +46,14 @@ def test_a_device_is_written_to_and_not_replaced():
 def test_an_error_leaves_what_was_there(tmp_path):
     path = tmp_path / "out.txt"
     path.write_text("before")
-    with pytest.raises(KeyError), atomic_writer(path) as stream:
-        stream.write("half")
-        raise KeyError
+
+    def fail():
+        with atomic_writer(path) as stream:
+            stream.write("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert path.read_text() == "before"
     assert [each.name for each in tmp_path.iterdir()] == ["out.txt"]
 
@@ -59,6 +64,7 @@ def test_an_error_leaves_what_was_there(tmp_path):
         ("missing/out.txt", "lies in a folder that does not exist"),
         (".", "is a folder"),
         ("x" * 300, "cannot be written"),
+        ("a\0b", "cannot be written"),
     ],
 )
 def test_what_cannot_be_written_is_an_input_error(tmp_path, path, words):

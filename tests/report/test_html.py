@@ -35,7 +35,7 @@ class Reader(HTMLParser):
         if tag == "script":
             self.scripts.append("")
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag):  # noqa: ARG002
         self._inside = ""
 
     def handle_data(self, data):
