@@ -123,7 +123,7 @@ class Evaluation:
         arch = self.architecture.description
         scratchpads = arch.scratchpad.capacity_bytes.value * arch.n_cores
         return {
-            "scratchpad_bytes": {"used": min(self.mapping.scratchpad_peak_bytes, scratchpads), "budget": scratchpads},
+            "scratchpad_bytes": {"used": self.mapping.scratchpad_peak_bytes, "budget": scratchpads},
             "dram_bytes": {"used": self.mapping.dram_peak_bytes, "budget": arch.memory.dram.capacity_bytes.value},
         }
 
@@ -172,6 +172,11 @@ class Evaluation:
         found += [
             f"{name} is busy {share} of the time" for name, share in self.utilization.items() if share > tolerance
         ]
+        found += [
+            f"{name} holds {memory['used']} of {memory['budget']} bytes"
+            for name, memory in self.resources.items()
+            if memory["used"] > memory["budget"] * tolerance
+        ]
         parts = self.energy.by_op_j.sum() + self.energy.by_component_j["leakage"]
         if abs(parts - self.energy_j) > 1e-9 * max(self.energy_j, 1e-30):
             found.append(f"energies of the parts add up to {parts}, not {self.energy_j} J")
@@ -187,7 +192,8 @@ class Evaluation:
         graph = self.graph
         weights = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in self._read_whole)
         multiplied = {op.inputs[0] for op in graph.ops if isinstance(op, MatMul)} & set(graph.inputs)
-        return weights + sum(graph.tensors[name].bytes for name in (*multiplied, *graph.outputs))
+        made = {name for op in graph.ops if not is_view(op) for name in op.outputs} & set(graph.outputs)
+        return weights + sum(graph.tensors[name].bytes for name in (*multiplied, *made))
 
     @cached_property
     def _read_whole(self) -> frozenset[str]:

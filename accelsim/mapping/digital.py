@@ -19,7 +19,7 @@ from functools import lru_cache
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.contraction import evaluate
-from accelsim.mapping.placement import is_view, loop_state_bytes, place_activations, resident_choices
+from accelsim.mapping.placement import is_view, live_bytes, loop_state_bytes, place_activations, resident_choices
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
 from accelsim.mapping.schedule import Rates, schedule_s
 from accelsim.mapping.search import search
@@ -116,11 +116,11 @@ class _Context:
         """Map every op with these activations on chip."""
         self.on_chip = on_chip
         ops = self._ops(graph, (1 - self.share) * self.capacity, 1, frozenset())
-        stored = {t.name: t.bytes for t in graph.all_tensors() if t.role == "weight"}
-        outside = (*graph.inputs, *graph.outputs, *(name for name in graph.producers if name not in on_chip))
-        stored |= {name: graph.tensors[name].bytes for name in outside}
+        weights = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.role == "weight")
+        inputs = sum(graph.tensors[name].bytes for name in graph.inputs)
+        spilled = max(live_bytes(graph, set(graph.producers) - on_chip), default=0.0)
         peak = self.share * self.capacity + self.peak_bytes
-        return WorkloadMapping(graph, ops, on_chip, peak, sum(stored.values()), self.seen)
+        return WorkloadMapping(graph, ops, on_chip, peak, weights + inputs + spilled, self.seen)
 
     def _ops(self, graph: Graph, free: float, times: int, resident: frozenset[str]) -> tuple[MappedOp, ...]:
         """Map every op of ``graph`` with ``free`` bytes for streams."""

@@ -64,10 +64,10 @@ def place_activations(graph: Graph, budget_bytes: float) -> frozenset[str]:
     return frozenset(kept | {name for name, root in roots.items() if root in kept})
 
 
-def live_bytes(graph: Graph, on_chip: Iterable[str]) -> list[float]:
-    """Bytes of on-chip activations alive at each op."""
+def live_bytes(graph: Graph, names: Iterable[str]) -> list[float]:
+    """Bytes of the activations ``names`` alive at each op."""
     roots = aliases(graph)
-    kept = {roots.get(name, name) for name in on_chip}
+    kept = {roots.get(name, name) for name in names}
     held = [0.0] * (len(graph.ops) + 1)
     for name, (first, last) in _lifetimes(graph, roots).items():
         if name in kept:

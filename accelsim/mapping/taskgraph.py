@@ -20,11 +20,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import EngineError
+from accelsim.errors import EngineError, InputError
 
 __all__ = ["NO_RESOURCE", "TaskGraph", "TaskGraphBuilder"]
 
 NO_RESOURCE = -1
+MAX_TASKS = 30_000_000
+"""More tasks than this take several gigabytes and are refused."""
 
 IntArray = NDArray[np.int64]
 
@@ -146,6 +148,11 @@ class TaskGraphBuilder:
             return
         body = self._take_from(first)
         n = len(body)
+        if first + n * times > MAX_TASKS:
+            raise InputError(
+                f"unrolls into {first + n * times} tasks; at most {MAX_TASKS} are run", field="time loop", value=times,
+                remedy="simulate a shorter input (rates and factors hardly depend on it), or use detail op",
+            )  # fmt: skip
         later: dict[int, list[int]] = {}
         for source, target in carried:
             if source < 0 or target < 0:

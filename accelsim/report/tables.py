@@ -34,7 +34,7 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
 
     Columns:
         op, kind, label, unit, precision, executions: what it is, where it runs, and how often.
-        macs, dram_bytes: multiply-accumulates, and bytes of the memory interface. Weights that stay on chip for a
+        macs, bytes: multiply-accumulates, and bytes that cross the memory interface. Weights that stay on chip for a
             whole loop are loaded, and counted, by the loop's first op.
         start_s, end_s: first start and last end; NaN for views, which do nothing.
         busy_s: its unit works on it. For several cores, time of one.
@@ -60,7 +60,7 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
             "precision": [op.precision for op in ops],
             "executions": [op.executions for op in ops],
             "macs": [op.op.macs * op.executions for op in ops],
-            "dram_bytes": figures.dram_bytes,
+            "bytes": figures.dram_bytes,
             "start_s": figures.start_s,
             "end_s": figures.end_s,
             "busy_s": figures.busy_s,

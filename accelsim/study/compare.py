@@ -19,7 +19,9 @@ __all__ = ["PrecisionComparison", "compare_precisions", "compression"]
 
 
 def compression(evaluation: Evaluation) -> float:
-    """Bytes of all weights in FP32 over their bytes at this precision."""
+    """Bytes of all weights in FP32 over their bytes at this precision; 1 where there are no weights."""
+    if evaluation.weight_bytes == 0:
+        return 1.0
     return evaluation.workload.parameters * FORMATS["fp32"].bytes_per_element / evaluation.weight_bytes
 
 

@@ -19,7 +19,7 @@ def test_rows_are_the_mapped_ops_and_columns_add_up(result):
     assert frame["op"].tolist() == [op.op.name for op in run.mapping.walk()]
     assert math.isclose(frame["energy_j"].sum() + run.energy.by_component_j["leakage"], run.energy_j)
     assert frame["macs"].sum() == run.macs
-    assert math.isclose(frame["dram_bytes"].sum(), run.dram_bytes)
+    assert math.isclose(frame["bytes"].sum(), run.dram_bytes)
     assert math.isclose(frame["critical_s"].sum(), run.latency_s, rel_tol=1e-12)
     assert math.isclose(frame["end_s"].max(), run.latency_s)
 
