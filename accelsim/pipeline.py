@@ -19,7 +19,7 @@ from accelsim.mapping.placement import is_view
 from accelsim.mapping.records import WorkloadMapping
 from accelsim.mapping.taskgraph import TaskGraph
 from accelsim.units import fs_to_s
-from accelsim.workload.expand import expand_recurrent
+from accelsim.workload.expand import expanded
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import MatMul
 from accelsim.workload.precision import PrecisionArgument, PrecisionChoice, assign_formats, resolve_precision
@@ -225,9 +225,9 @@ def evaluate(
         UnsupportedError: an op or format that is not modelled.
     """
     arch = architecture.description
-    expanded = expand_recurrent(workload)
-    choice = resolve_precision(expanded, arch.default_precision if precision is None else precision)
-    graph = assign_formats(expanded, choice, arch.vector.format)
+    runnable = expanded(workload)
+    choice = resolve_precision(runnable, arch.default_precision if precision is None else precision)
+    graph = assign_formats(runnable, choice, arch.vector.format)
     mapping = map_workload(graph, arch, choice)
     tasks = lower(mapping, arch, detail)
     timeline = run(tasks, durations_fs(tasks, arch), engine)

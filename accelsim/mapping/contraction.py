@@ -84,7 +84,7 @@ def _stream(size, tile, floor, fixed):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _reloads(order, trips, first, second, irrelevant):  # type: ignore[no-untyped-def]
-    """How often each tile of an operand is fetched: a trip of its irrelevant loop each, if a relevant one turns inside."""
+    """Fetches of each tile of an operand: as many as its irrelevant loop has trips, if a relevant one turns inside."""
     inside = False
     for depth in range(2, -1, -1):
         loop = order[depth]

@@ -19,7 +19,14 @@ from functools import lru_cache
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.contraction import evaluate
-from accelsim.mapping.placement import is_view, live_bytes, loop_state_bytes, place_activations, resident_choices
+from accelsim.mapping.placement import (
+    is_view,
+    live_bytes,
+    place_activations,
+    resident_choices,
+    spilled_states,
+    step_bytes,
+)
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
 from accelsim.mapping.schedule import Rates, schedule_s
 from accelsim.mapping.search import search
@@ -93,6 +100,7 @@ class _Context:
     share: float
     machines: _Machines
     on_chip: frozenset[str] = frozenset()
+    spilled: frozenset[str] = frozenset()
     peak_bytes: float = 0.0
     seen: int = 0
 
@@ -102,15 +110,18 @@ class _Context:
 
     def place(self, graph: Graph) -> frozenset[str]:
         """Activations that stay on chip beside what the loops need for one step."""
-        needs = max(
-            ((loop_state_bytes(op.body), op.name) for op in graph.ops if isinstance(op, Loop)), default=(0.0, "")
-        )
         budget = self.share * self.capacity
-        if needs[0] > budget:
-            raise InfeasibleError(
-                Infeasible("scratchpad capacity for activations", needs[0], budget, "bytes", needs[1])
-            )
-        return place_activations(graph, budget - needs[0])
+        needs = 0.0
+        for op in graph.ops:
+            if isinstance(op, Loop):
+                self.spilled |= spilled_states(op, budget)
+                step = step_bytes(op.body, self.spilled)
+                if step > budget:
+                    raise InfeasibleError(
+                        Infeasible("scratchpad capacity for activations", step, budget, "bytes", op.name)
+                    )
+                needs = max(needs, step)
+        return place_activations(graph, budget - needs)
 
     def map(self, graph: Graph, on_chip: frozenset[str]) -> WorkloadMapping:
         """Map every op with these activations on chip."""
@@ -119,6 +130,7 @@ class _Context:
         weights = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.role == "weight")
         inputs = sum(graph.tensors[name].bytes for name in graph.inputs)
         spilled = max(live_bytes(graph, set(graph.producers) - on_chip), default=0.0)
+        spilled += sum(t.bytes for t in graph.all_tensors() if t.role == "state" and t.name in self.spilled)
         peak = self.share * self.capacity + self.peak_bytes
         return WorkloadMapping(graph, ops, on_chip, peak, weights + inputs + spilled, self.seen)
 
@@ -143,11 +155,7 @@ class _Context:
 
     def _loop(self, op: Loop, graph: Graph, free: float, times: int, resident: frozenset[str]) -> LoopMapping:
         """The fastest of: all weights stream through all of the room, or some stay in their share of it."""
-        weights = {
-            tensor.name: tensor.bytes
-            for tensor in op.body.all_tensors()
-            if tensor.role == "weight" and tensor.name not in resident
-        }
+        weights = {name: size for name, size in _swept_weights(op.body).items() if name not in resident}
         kept = resident_choices(weights, _RESIDENT_SHARE * free) if op.steps > 1 else []
         ways = [*((each, (1 - _RESIDENT_SHARE) * free) for each in kept), ((), free)]
         found: list[LoopMapping] = []
@@ -171,7 +179,8 @@ class _Context:
         resident: frozenset[str],
     ) -> LoopMapping:  # fmt: skip
         kept, room = way
-        inner = _Context(self.arch, self.choice, self.share, self.machines, _body_on_chip(op, graph, self.on_chip))
+        kept_inside = _body_on_chip(op, graph, self.on_chip) - self.spilled
+        inner = _Context(self.arch, self.choice, self.share, self.machines, kept_inside, self.spilled)
         body = inner._ops(op.body, room, times * op.steps, resident | set(kept))
         kept_bytes = sum(weights[name] for name in kept)
         self.peak_bytes = max(self.peak_bytes, inner.peak_bytes + kept_bytes)
@@ -274,6 +283,13 @@ class _Context:
 
 def _vector_cycles(followers: Sequence[OpMapping]) -> float:
     return sum(each.stream.cycles for each in followers)
+
+
+def _swept_weights(body: Graph) -> dict[str, float]:
+    """Bytes of the weights that every step reads from end to end: all but tables that rows are gathered from."""
+    sizes = {tensor.name: tensor.bytes for tensor in body.all_tensors() if tensor.role == "weight"}
+    read = {name for op, _ in body.walk() if op.kind != "move" for name in op.inputs}
+    return {name: size for name, size in sizes.items() if name in read}
 
 
 def _gathers(op: Op, graph: Graph, name: str) -> bool:

@@ -10,7 +10,15 @@ from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Elementwise, Loop, Move, Op
 from accelsim.workload.vector_work import FOLDED
 
-__all__ = ["aliases", "is_view", "live_bytes", "loop_state_bytes", "place_activations", "resident_choices"]
+__all__ = [
+    "aliases",
+    "is_view",
+    "live_bytes",
+    "place_activations",
+    "resident_choices",
+    "spilled_states",
+    "step_bytes",
+]
 
 _SETS_OF = 10
 
@@ -76,11 +84,27 @@ def live_bytes(graph: Graph, names: Iterable[str]) -> list[float]:
     return held[: len(graph.ops)]
 
 
-def loop_state_bytes(graph: Graph) -> float:
-    """Scratchpad that one step of a loop body needs for its activations and carried states."""
-    states = sum(t.bytes for t in graph.tensors.values() if t.role == "state" and t.name not in graph.inputs)
-    inner = max((loop_state_bytes(op.body) for op in graph.ops if isinstance(op, Loop)), default=0.0)
-    return graph.peak_activation_bytes + states + inner
+def step_bytes(body: Graph, spilled: frozenset[str] = frozenset()) -> float:
+    """Scratchpad that one step of a loop body needs for its activations and carried states, those ``spilled`` aside."""
+    states = {t.name for t in body.tensors.values() if t.role == "state" and t.name not in body.producers}
+    held = (states | set(body.inputs)) - spilled
+    live = max(live_bytes(body, set(body.producers) - spilled), default=0.0)
+    inner = max((step_bytes(op.body, spilled) for op in body.ops if isinstance(op, Loop)), default=0.0)
+    return live + sum(body.tensors[name].bytes for name in held) + inner
+
+
+def spilled_states(op: Loop, budget_bytes: float) -> frozenset[str]:
+    """Carried tensors of a loop that live in DRAM so that a step fits the budget: the largest first, as few as do.
+
+    A state and the tensor that becomes it in the next step go together. All of them if nothing less fits.
+    """
+    carried = sorted(op.carried, key=lambda pair: (-op.body.tensors[pair[1]].bytes, pair))
+    spilled: frozenset[str] = frozenset()
+    for pair in carried:
+        if step_bytes(op.body, spilled) <= budget_bytes:
+            break
+        spilled |= set(pair)
+    return spilled
 
 
 def resident_choices(sizes: Mapping[str, float], room_bytes: float) -> list[tuple[str, ...]]:

@@ -1,8 +1,11 @@
-"""Recurrent layers as what the hardware runs: an input product over all steps, then a time loop with carried state.
+"""Ops as what the hardware runs.
 
-A layer NAME becomes `NAME.input` (the input projection of every time step and direction in one product), and a
-loop `NAME.loop` over `NAME.recurrent` (state times recurrent weights, a group a direction) and `NAME.cell` (gate
+A recurrent layer NAME becomes `NAME.input` (the input projection of every time step and direction in one product),
+and a loop `NAME.loop` over `NAME.recurrent` (state times recurrent weights, a group a direction) and `NAME.cell` (gate
 arithmetic). The projection needs no state, so it leaves the loop; a layer of one step has no loop at all.
+
+A transposed convolution NAME becomes one product of every input pixel with its kernel, and `NAME.overlap`, which adds
+the products that fall on the same output.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accelsim.workload.graph import Graph, Tensor
-from accelsim.workload.ops import Elementwise, Loop, MatMul, Op, Recurrent
+from accelsim.workload.ops import Conv, Elementwise, Loop, MatMul, Op, Recurrent
 
-__all__ = ["expand_recurrent", "step_slice"]
+__all__ = ["expanded", "step_slice"]
 
 
 def step_slice(name: str) -> str:
@@ -20,21 +23,23 @@ def step_slice(name: str) -> str:
     return f"{name}@step"
 
 
-def expand_recurrent(graph: Graph) -> Graph:
-    """The same workload without `Recurrent` ops; MACs and parameters are unchanged."""
+def expanded(graph: Graph) -> Graph:
+    """The same workload without `Recurrent` ops and transposed convolutions; MACs and parameters are unchanged."""
     ops: list[Op] = []
     tensors = dict(graph.tensors)
     for op in graph.ops:
         if isinstance(op, Recurrent):
-            ops.extend(_expanded(op, tensors))
+            ops.extend(_recurrent(op, tensors))
+        elif isinstance(op, Conv) and op.transposed:
+            ops.extend(_transposed(op, tensors))
         elif isinstance(op, Loop):
-            ops.append(replace(op, body=expand_recurrent(op.body)))
+            ops.append(replace(op, body=expanded(op.body)))
         else:
             ops.append(op)
     return graph.with_tensors(tensors, tuple(ops))
 
 
-def _expanded(op: Recurrent, tensors: dict[str, Tensor]) -> list[Op]:
+def _recurrent(op: Recurrent, tensors: dict[str, Tensor]) -> list[Op]:
     gate_rows = op.directions * op.gates * op.hidden_size
     state_shape = (op.directions, op.batch, op.hidden_size)
     sequence, weight, recurrent_weight, *rest = op.inputs
@@ -104,3 +109,18 @@ def _step(
         function=f"{op.cell}_cell", elements=op.directions * op.batch * op.hidden_size,
     )  # fmt: skip
     return [multiply, cell]
+
+
+def _transposed(op: Conv, tensors: dict[str, Tensor]) -> list[Op]:
+    nest = op.contraction
+    products = f"{op.name}.products"
+    tensors[products] = Tensor(products, (nest.groups, nest.m, nest.n))
+    multiply = MatMul(
+        name=op.name, inputs=op.inputs[:2], outputs=(products,), label=op.label,
+        groups=nest.groups, m=nest.m, n=nest.n, k=nest.k,
+    )  # fmt: skip
+    overlap = Elementwise(
+        name=f"{op.name}.overlap", inputs=(products, *op.inputs[2:]), outputs=op.outputs, label=op.label,
+        function="add", elements=nest.groups * nest.m * nest.n,
+    )  # fmt: skip
+    return [multiply, overlap]

@@ -94,3 +94,15 @@ def test_loads_overlap_computation_within_an_op():
     busy = run.utilization
     assert busy["core0.array"] > 0.95
     assert busy["dram"] + busy["core0.array"] > 1.05
+
+
+def test_states_too_large_for_the_scratchpads_live_in_dram():
+    """With less room than its states need, a recurrent layer reads and writes them in every step."""
+    workload = load_workload("lstm", steps=20, batch=64, input_size=64, hidden_size=1024, layers=1)
+    arch = load_architecture("systolic-32x32")
+    roomy = evaluate(workload, arch.override({"scratchpad.capacity_bytes": 32e6}), "fp16")
+    tight = evaluate(workload, arch.override({"scratchpad.capacity_bytes": 3e6}), "fp16")
+    assert roomy.check() == []
+    assert tight.check() == []
+    state = 64 * 1024 * 2
+    assert tight.dram_bytes - roomy.dram_bytes > 19 * 2 * state
