@@ -5,12 +5,14 @@ Every number is a `Constant` with an owner. Cycles count in the clock domain tha
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from accelsim.documents import Authored, Constant, Count, NonNegative, Positive, Share
-from accelsim.errors import UnsupportedError
+from accelsim.errors import UnsupportedError, closest
 from accelsim.numerics import FORMATS
 
 __all__ = ["DATAFLOWS", "DigitalArchitecture", "MatrixUnit"]
@@ -21,23 +23,53 @@ DATAFLOWS: tuple[Dataflow, ...] = ("weight_stationary", "output_stationary", "in
 
 def _known_format(name: str) -> str:
     if name not in FORMATS:
-        from accelsim.errors import closest
-
         near = closest(name, FORMATS)
-        raise ValueError(f"is not a known format|{f'did you mean {near!r}?' if near else 'see `accelsim list formats`'}")
+        raise ValueError(
+            f"is not a known format|{f'did you mean {near!r}?' if near else 'see `accelsim list formats`'}"
+        )
     return name
 
 
+def _path_part(name: str) -> str:
+    if not name or "." in name:
+        raise ValueError("must be a name without dots|dots separate the parts of a parameter's path")
+    return name
+
+
+def _within(low: float, high: float) -> AfterValidator:
+    """Refuses a constant of which the value or an end of the range is below ``low`` or above ``high``."""
+
+    def check(constant: Constant) -> Constant:
+        ends = [end for end in (constant.value, constant.low, constant.high) if end is not None]
+        if not all(low <= end <= high for end in ends):
+            raise ValueError(f"must be from {low:,g} to {high:,g}")
+        return constant
+
+    return AfterValidator(check)
+
+
 FormatName = Annotated[str, AfterValidator(_known_format)]
+ClockName = Annotated[str, AfterValidator(_path_part)]
+Parts = Annotated[Count, _within(1, 100_000)]
+"""How many of something are on a chip, or along one side of an array."""
+Voltage = Annotated[Positive, _within(0.01, 100)]
+MAX_MACS_PER_CYCLE = 10**12
+"""Of all arrays together: counts of MACs stay exact in 64 bits."""
 
 
 class Clock(Authored):
     """A clock domain, where it runs now, and the voltage at which the energies of its components are stated."""
 
     clock_hz: Positive
-    voltage_v: Positive | None = None
+    voltage_v: Voltage | None = None
     nominal_clock_hz: Positive | None = None
-    nominal_voltage_v: Positive | None = None
+    nominal_voltage_v: Voltage | None = None
+
+    @model_validator(mode="after")
+    def _both_voltages(self) -> Clock:
+        if (self.voltage_v is None) != (self.nominal_voltage_v is None):
+            raise ValueError("states only one of voltage_v and nominal_voltage_v|energies scale with their ratio")
+        return self
 
     @property
     def dynamic_energy_scale(self) -> float:
@@ -49,14 +81,14 @@ class Clock(Authored):
     @property
     def leakage_scale(self) -> float:
         """Leakage power relative to the nominal voltage, to first order (a current times V)."""
-        return self.dynamic_energy_scale**0.5
+        return math.sqrt(self.dynamic_energy_scale)
 
 
 class MatrixUnit(Authored):
     """What one processing element does in one cycle with one format: a (reduction x column) block of MACs."""
 
-    reduction_per_pe: Count
-    columns_per_pe: Count
+    reduction_per_pe: Parts
+    columns_per_pe: Parts
     energy_pj_per_mac: NonNegative
     accumulator: FormatName = "fp32"
 
@@ -72,9 +104,9 @@ class MatrixArray(Authored):
     counts) or only once a tile, with the next operands loaded behind the running ones (``overlapped``).
     """
 
-    rows: Count
-    columns: Count
-    per_core: Count
+    rows: Parts
+    columns: Parts
+    per_core: Parts
     dataflows: tuple[Dataflow, ...] = Field(min_length=1)
     fill_drain: Literal["per_fold", "overlapped"]
     accumulator_bytes: NonNegative
@@ -85,7 +117,7 @@ class MatrixArray(Authored):
 class VectorUnit(Authored):
     """Lanes for everything that is not matrix work; ``simple`` is an add or compare, ``special`` an exp or division."""
 
-    lanes: Count
+    lanes: Parts
     format: FormatName
     cycles_simple: Positive
     cycles_special: Positive
@@ -99,7 +131,7 @@ class Scratchpad(Authored):
 
     capacity_bytes: Positive
     bandwidth_bytes_per_cycle: Positive
-    ports: Count
+    ports: Parts
     read_energy_pj_per_byte: NonNegative
     write_energy_pj_per_byte: NonNegative
     clock: str = "core"
@@ -123,7 +155,7 @@ class Interconnect(Authored):
         """Mean distance between two different cores: c/4 on a ring, 2/3 sqrt(c) on a mesh, 1 through a crossbar."""
         if cores <= 1:
             return 0.0
-        return {"ring": max(1.0, cores / 4), "mesh": max(1.0, 2 / 3 * cores**0.5), "crossbar": 1.0}[self.topology]
+        return {"ring": max(1.0, cores / 4), "mesh": max(1.0, 2 / 3 * math.sqrt(cores)), "crossbar": 1.0}[self.topology]
 
 
 class Dram(Authored):
@@ -132,7 +164,7 @@ class Dram(Authored):
     A transfer moves whole bursts on every channel it touches.
     """
 
-    channels: Count
+    channels: Parts
     bandwidth_bytes_per_s: Positive
     efficiency: Share
     latency_s: NonNegative
@@ -150,7 +182,7 @@ class Memory(Authored):
 class Dma(Authored):
     """Engines that move data between DRAM and one core's scratchpad."""
 
-    engines: Count
+    engines: Parts
     bandwidth_bytes_per_cycle: Positive
     clock: str = "core"
 
@@ -170,8 +202,8 @@ class DigitalArchitecture(Authored):
     name: str = Field(min_length=1)
     description: str = ""
     node_nm: Positive
-    cores: Count
-    clocks: dict[str, Clock]
+    cores: Parts
+    clocks: dict[ClockName, Clock] = Field(min_length=1)
     array: MatrixArray
     vector: VectorUnit
     scratchpad: Scratchpad
@@ -231,19 +263,21 @@ class DigitalArchitecture(Authored):
         watts = macs_per_s * self.unit(format_name, op="peak").energy_pj_per_mac.value * 1e-12 + self.leakage_w.value
         return 2.0 * macs_per_s / watts if watts else float("inf")
 
+    def parameters(self) -> dict[str, object]:
+        """Every field by its dotted path, as `override` takes it: constants, words, None where a constant is absent."""
+        return dict(_leaves(self, ""))
+
     def constants(self) -> dict[str, Constant]:
-        """Every constant by its dotted path, as `override` takes it."""
-        found: dict[str, Constant] = {}
-        _collect(self, "", found)
-        return found
+        """Every constant by its dotted path."""
+        return {path: value for path, value in self.parameters().items() if isinstance(value, Constant)}
 
 
-def _collect(node: object, path: str, found: dict[str, Constant]) -> None:
-    if isinstance(node, Constant):
-        found[path] = node
-    elif isinstance(node, Authored):
+def _leaves(node: object, path: str) -> Iterator[tuple[str, object]]:
+    if isinstance(node, Authored) and not isinstance(node, Constant):
         for name in type(node).model_fields:
-            _collect(getattr(node, name), f"{path}.{name}" if path else name, found)
+            yield from _leaves(getattr(node, name), f"{path}.{name}" if path else name)
     elif isinstance(node, dict):
         for name, value in node.items():
-            _collect(value, f"{path}.{name}", found)
+            yield from _leaves(value, f"{path}.{name}")
+    else:
+        yield path, node

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from accelsim.documents import Constant, bundled_folder, read_yaml, validated
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.hardware.digital import DigitalArchitecture
+from accelsim.hardware.digital import MAX_MACS_PER_CYCLE, DigitalArchitecture
 
 __all__ = ["Architecture", "list_architectures", "load_architecture"]
 
@@ -16,12 +17,13 @@ KINDS = {"digital": DigitalArchitecture}
 """Schema of each hardware kind; a new kind is one file in `hardware` and one entry here."""
 
 _FILE_NAME = "architecture.yaml"
+_CLOCKED = ("array", "vector", "scratchpad", "interconnect", "dma")
 
 
 class Architecture:
-    """A loaded architecture: its validated description and where it came from.
+    """A loaded architecture: its validated ``description``, the ``file`` it came from, and the ``overrides`` on it.
 
-    Fields of the description are attributes (``arch.memory.dram``); values change only through `override`.
+    Values change only through `override`, which makes another architecture.
     """
 
     __slots__ = ("description", "file", "overrides")
@@ -52,15 +54,31 @@ class Architecture:
     def override(self, values: Mapping[str, Any]) -> Architecture:
         """A copy with other values by dotted path, such as ``{"memory.dram.bandwidth_bytes_per_s": 150e9}``.
 
+        A number takes the place of a constant, which is then no longer assumed; words and lists that of the other
+        fields, such as ``{"interconnect.topology": "mesh"}``.
+
         Raises:
             UnknownNameError: a path that does not exist ("did you mean").
             InputError: a value that breaks the field's rule.
         """
+        where = f"override of {self.name}"
+        if not isinstance(values, Mapping) or not all(isinstance(path, str) for path in values):
+            remedy = 'write such as {"cores": 2}'
+            raise InputError("must map dotted paths to values", file=where, value=values, remedy=remedy)
+        changed = {path: _plain(value) for path, value in values.items()}
         data = self.description.model_dump(exclude_none=True)
-        for path, value in values.items():
-            _replace(data, path, value, self.constants(), self.file)
-        description = validated(type(self.description), data, file=f"{self.file} with overrides")
-        return Architecture(_checked(description, self.file), self.file, {**self.overrides, **values})
+        parameters = self.description.parameters()
+        for path, value in changed.items():
+            _replace(data, path, value, parameters, where)
+        try:
+            description = _checked(validated(type(self.description), data, file=where), where)
+        except InputError as error:
+            raise _with_value(error, data, changed) from None
+        return Architecture(description, self.file, {**self.overrides, **changed})
+
+    def __repr__(self) -> str:
+        changes = f" with {len(self.overrides)} overrides" if self.overrides else ""
+        return f"<Architecture {self.name} ({self.kind}) from {self.file}{changes}>"
 
 
 def load_architecture(name_or_path: str | Path) -> Architecture:
@@ -73,12 +91,16 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
     path = _find(name_or_path)
     data = read_yaml(path)
     kind = data.get("kind")
-    if not isinstance(kind, str):
+    if kind is None:
         raise InputError("is missing", file=path, field="kind", remedy=f"write one of {', '.join(KINDS)}")
-    if kind not in KINDS:
-        raise UnknownNameError("hardware kind", kind, KINDS, file=path, field="kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise UnknownNameError("hardware kind", str(kind), KINDS, file=path, field="kind")
     data.setdefault("name", path.parent.name if path.name == _FILE_NAME else path.stem)
-    return Architecture(_checked(validated(KINDS[kind], data, file=path), str(path)), str(path))
+    try:
+        description = _checked(validated(KINDS[kind], data, file=path), path)
+    except InputError as error:
+        raise _with_value(error, data) from None
+    return Architecture(description, str(path))
 
 
 def list_architectures() -> list[tuple[str, str]]:
@@ -89,37 +111,71 @@ def list_architectures() -> list[tuple[str, str]]:
 
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if path.is_dir() and (path / _FILE_NAME).is_file():
-        return path / _FILE_NAME
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        return path
     folder = bundled_folder("architectures")
-    bundled = folder / str(name_or_path) / _FILE_NAME
-    if len(path.parts) != 1 or not bundled.is_file():
-        names = [file.parent.name for file in folder.glob(f"*/{_FILE_NAME}")]
-        raise UnknownNameError("architecture", str(name_or_path), names)
-    return bundled
+    bundled = folder / path / _FILE_NAME
+    try:
+        if (path / _FILE_NAME).is_file():
+            return path / _FILE_NAME
+        if path.suffix in (".yaml", ".yml") or path.is_file():
+            return path
+        if len(path.parts) == 1 and bundled.is_file():
+            return bundled
+        if path.parts and path.is_dir():
+            raise InputError(f"is a folder without {_FILE_NAME}", file=path, remedy="name a file, or another folder")
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise InputError(f"cannot be read ({error.strerror})", field="architecture", value=str(path)) from None
+    raise UnknownNameError(
+        "architecture", str(name_or_path), [file.parent.name for file in folder.glob(f"*/{_FILE_NAME}")]
+    )
 
 
-def _checked(description: DigitalArchitecture, file: str) -> DigitalArchitecture:
-    """Rules across fields: every clock that a component names exists."""
-    for component in ("array", "vector", "scratchpad", "interconnect", "dma"):
+def _checked(description: DigitalArchitecture, file: object) -> DigitalArchitecture:
+    """Rules across fields: every clock that a component names exists, and counts of MACs stay exact."""
+    for component in _CLOCKED:
         clock = getattr(description, component).clock
         if clock not in description.clocks:
             raise UnknownNameError("clock", clock, description.clocks, file=file, field=f"{component}.clock")
+    for name in description.array.units:
+        macs = description.macs_per_cycle(name)
+        if macs > MAX_MACS_PER_CYCLE:
+            raise InputError(
+                f"makes {macs:.3g} MACs a cycle of all cores together, above the limit of {MAX_MACS_PER_CYCLE:.0e}",
+                file=file, field=f"array.units.{name}", remedy="lower rows, columns, per_core or cores",
+            )  # fmt: skip
     return description
 
 
-def _replace(data: dict[str, Any], path: str, value: Any, constants: Mapping[str, Constant], file: str) -> None:
+def _replace(data: dict[str, Any], path: str, value: object, parameters: Mapping[str, object], file: str) -> None:
     """Put ``value`` at ``path``; a plain number becomes a constant owned by the override."""
     here: Any = data
-    parts = path.split(".")
-    for part in parts[:-1]:
+    *parents, last = path.split(".")
+    for part in parents:
         here = here.get(part) if isinstance(here, dict) else None
-    if not isinstance(here, dict) or (parts[-1] not in here and path not in constants):
-        known = [*constants, *(f"{name}.clock" for name in ("array", "vector", "scratchpad", "interconnect", "dma"))]
-        raise UnknownNameError("parameter path", path, known, file=file)
-    if path in constants and isinstance(value, int | float) and not isinstance(value, bool):
-        here[parts[-1]] = {"value": value, "source": "override"}
+    if not isinstance(here, dict) or (last not in here and path not in parameters):
+        raise UnknownNameError("parameter path", path, parameters, file=file)
+    constant = isinstance(parameters.get(path), Constant | None) and path in parameters
+    if constant and isinstance(value, int | float) and not isinstance(value, bool):
+        here[last] = {"value": value, "source": "override"}
     else:
-        here[parts[-1]] = value
+        here[last] = value
+
+
+def _plain(value: object) -> object:
+    """The Python number of a NumPy scalar, which a sweep over an array hands in."""
+    return value.item() if isinstance(value, Real) and hasattr(value, "item") else value
+
+
+def _with_value(error: InputError, data: object, changed: Mapping[str, object] | None = None) -> InputError:
+    """The same complaint with the value of the constant that it is about, at the path that was written."""
+    field = error.field or ""
+    if changed and field not in changed and field.removesuffix(".value") in changed:
+        field = field.removesuffix(".value")
+    here: Any = data
+    for part in field.split("."):
+        here = here.get(part) if isinstance(here, dict) else None
+    value = here.get("value") if isinstance(here, dict) else None
+    if isinstance(error, UnknownNameError) or not isinstance(value, int | float | str):
+        value = error.value
+    if field == error.field and value is error.value:
+        return error
+    return InputError(error.rule, file=error.file, field=field, value=value, remedy=error.remedy)

@@ -49,8 +49,11 @@ HOST_BYTES = 4
 _VECTOR_TILES = tuple(2**power for power in range(13))
 
 
+_Found = tuple[Candidate, Metrics, int]
+
+
 @lru_cache(maxsize=65536)
-def _searched(problem: Problem, machine: Machine) -> tuple[Candidate, Metrics, int]:
+def _searched(problem: Problem, machine: Machine) -> _Found:
     candidate, metrics, seen = search(problem, machine, True)
     return Candidate(*candidate), Metrics(*metrics), int(seen)
 
@@ -230,7 +233,7 @@ class _Context:
         extra = sum(graph.tensors[name].bytes for name in op.inputs[2:] if self._off_chip(graph, name, resident))
         problem = self._problem(op, graph, precision, resident)._replace(extra_load_bytes=extra, follow_s=follow_s)
         machine = self.machines.of(precision, free, op.name)
-        candidate, metrics, seen = _searched(problem, machine)
+        candidate, metrics, seen = self.machines.best(problem, machine)
         self.seen += seen
         if not metrics.feasible:
             least = _smallest_buffer(problem, machine)
@@ -314,6 +317,7 @@ class _Machines:
 
     arch: DigitalArchitecture
     _made: dict[str, Machine] = field(default_factory=dict)
+    _known: dict[tuple[Problem, Machine], list[tuple[float, _Found]]] = field(default_factory=dict)
     _rates: dict[tuple[str, float], Rates] = field(default_factory=dict)
 
     def of(self, precision: str, free_bytes: float, op_name: str) -> Machine:
@@ -321,6 +325,19 @@ class _Machines:
         if precision not in self._made:
             self._made[precision] = _machine(self.arch, precision, op_name)
         return self._made[precision]._replace(capacity_bytes=free_bytes / self.arch.n_cores)
+
+    def best(self, problem: Problem, machine: Machine) -> _Found:
+        """The best mapping of a product. The best of a larger scratchpad is the best of every smaller one it fits.
+
+        What it remembers lives as long as one mapping, so that a result does not depend on what ran before.
+        """
+        capacity = machine.capacity_bytes
+        known = self._known.setdefault((problem, machine._replace(capacity_bytes=0.0)), [])
+        for searched, found in known:
+            if searched >= capacity and found[1].feasible and found[1].buffer_bytes <= capacity:
+                return found
+        known.append((capacity, _searched(problem, machine)))
+        return known[-1][1]
 
     def rates(self, unit: str, overhead_cycles: float) -> Rates:
         """Rates for `schedule_s` of one unit."""

@@ -117,7 +117,9 @@ def _owned(name: str, value: Constant | float | str | bool) -> str:
     if not isinstance(value, Constant):
         return f"  {name:<46} {value!s:>12}"
     if value.assumed:
-        return f"  {name:<46} {value.value:>12.6g}  assumed {value.low:g} to {value.high:g}: {_clipped(value.why or '')}"
+        return (
+            f"  {name:<46} {value.value:>12.6g}  assumed {value.low:g} to {value.high:g}: {_clipped(value.why or '')}"
+        )
     return f"  {name:<46} {value.value:>12.6g}  {_clipped(value.source)}"
 
 

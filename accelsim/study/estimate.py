@@ -33,14 +33,19 @@ class Estimate:
 def metric_intervals(
     evaluation: Evaluation, spans: Mapping[str, tuple[float, float]], suffix: str = ""
 ) -> dict[str, tuple[float, float]]:
-    """Intervals of every metric that follows from latency and energy."""
-    low, high = spans[f"latency_s{suffix}"]
-    intervals = {"latency_s": (low, high), "energy_j": spans[f"energy_j{suffix}"]}
+    """Intervals of every metric that follows from latency and energy; each holds the evaluation's own value."""
+    low, high = _with(evaluation.latency_s, spans[f"latency_s{suffix}"])
+    intervals = {"latency_s": (low, high), "energy_j": _with(evaluation.energy_j, spans[f"energy_j{suffix}"])}
     workload = evaluation.workload
     intervals["throughput_per_s"] = (workload.batch / high, workload.batch / low)
     if workload.audio_s:
         intervals["real_time_factor"] = (low / workload.audio_s, high / workload.audio_s)
     return intervals
+
+
+def _with(value: float, span: tuple[float, float]) -> tuple[float, float]:
+    """``span`` widened to hold ``value``: at tile detail the value is not among those explored."""
+    return min(value, span[0]), max(value, span[1])
 
 
 def estimate(
