@@ -6,9 +6,9 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from accelsim.errors import CertificateError, InputError
+from accelsim.errors import CertificateError, InputError, UnknownNameError
 from accelsim.hardware.load import Architecture, load_architecture
 from accelsim.mapping.lower import Detail
 from accelsim.pipeline import Engine, Evaluation
@@ -16,6 +16,7 @@ from accelsim.report import document
 from accelsim.report.files import write_text_atomically
 from accelsim.study.compare import PrecisionComparison, compare_precisions
 from accelsim.study.estimate import Estimate, estimate
+from accelsim.workload.bundled.parameters import checked_size
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import load_workload, reloaded
 from accelsim.workload.precision import PrecisionArgument
@@ -223,7 +224,9 @@ class Comparison:
 
     def __repr__(self) -> str:
         names = self.comparison.names
-        return f"<Comparison {names[0]} -> {names[-1]}: speed-up {self.speedup:.3g}, compression {self.compression:.3g}>"
+        return (
+            f"<Comparison {names[0]} -> {names[-1]}: speed-up {self.speedup:.3g}, compression {self.compression:.3g}>"
+        )
 
 
 def _json(data: Mapping[str, Any], path: str | Path | None) -> str:
@@ -236,7 +239,7 @@ def _json(data: Mapping[str, Any], path: str | Path | None) -> str:
 def _workload(workload: Graph | str | Path, batch: int | None) -> Graph:
     if not isinstance(workload, Graph):
         return load_workload(workload) if batch is None else load_workload(workload, batch=batch)
-    if batch is None or batch == workload.batch:
+    if batch is None or checked_size(batch, file=f"workload {workload.name}", field="batch") == workload.batch:
         return workload
     if workload.origin is None:
         raise InputError(
@@ -248,6 +251,12 @@ def _workload(workload: Graph | str | Path, batch: int | None) -> Graph:
 
 def _architecture(architecture: Architecture | str | Path) -> Architecture:
     return architecture if isinstance(architecture, Architecture) else load_architecture(architecture)
+
+
+def _check_options(engine: str, detail: str) -> None:
+    for field, name, known in (("engine", engine, get_args(Engine)), ("detail", detail, get_args(Detail))):
+        if name not in known:
+            raise UnknownNameError(field, str(name), known, field=field)
 
 
 def simulate(
@@ -275,6 +284,7 @@ def simulate(
     Raises:
         AccelsimError: bad input, or a workload that fits nowhere; the message says what to change.
     """
+    _check_options(engine, detail)
     return Result(
         estimate(
             _workload(workload, batch), _architecture(architecture), precision,
@@ -293,7 +303,16 @@ def compare(
     detail: Detail = "op",
     intervals: bool = True,
 ) -> Comparison:
-    """Speed-up and compression between precisions: the first is the baseline. Arguments as `simulate`."""
+    """Speed-up and compression between precisions: the first is the baseline. Arguments as `simulate`.
+
+    Precisions are formats or recipes by name. Formats by op-name pattern have no name: make them a recipe.
+    """
+    if isinstance(precisions, str) or not all(isinstance(each, str) for each in precisions):
+        raise InputError(
+            "must be a list of formats or recipes, each by its name", field="precisions", value=precisions,
+            remedy='write such as ["fp16", "int4"], and patterns as a recipe in the file of the workload',
+        )  # fmt: skip
+    _check_options(engine, detail)
     return Comparison(
         compare_precisions(
             _workload(workload, batch), _architecture(architecture), precisions,

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from accelsim.errors import AccelsimError, CertificateError, InputError, UnknownNameError
 from accelsim.version import __version__
 
 if TYPE_CHECKING:
+    from accelsim.api import Comparison, Result
     from accelsim.hardware.load import Architecture
     from accelsim.workload.graph import Graph
 
@@ -29,14 +35,22 @@ _EPILOG = """examples:
   accelsim list workloads
   accelsim show rapid-4core
 """
+_WIDTH = 120
+_LONGEST_SIZE = 10
+
+Value = TypeVar("Value")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a name may hold what the terminal has no letter for
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return command(arguments)
+        arguments = _arguments(sys.argv[1:] if argv is None else argv)
+        command: Callable[[argparse.Namespace], None] = arguments.run
+        command(arguments)
+        print(end="", flush=True)
     except CertificateError as error:
         print(f"accelsim: defect: {error} Please report it.", file=sys.stderr)
         return 1
@@ -44,26 +58,44 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"accelsim: error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        # The reader has seen enough. Nothing more goes into the pipe, not even when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("accelsim: stopped", file=sys.stderr)
         return 130
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Complains with `InputError`, so that a slip on the command line reads like any other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, remedy=f"see `{self.prog} --help`")
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
         prog="accelsim", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="How fast, how large, how hungry and how accurate a network is on an accelerator.",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"accelsim {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_simulate(commands)
-    _add_compare(commands)
-    _add_list(commands)
-    _add_show(commands)
-    _add_schema(commands)
-    return parser
+    commands: Any = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in (_add_simulate, _add_compare, _add_list, _add_show, _add_schema):
+        add(commands)
+    known: dict[str, argparse.ArgumentParser] = commands.choices
+    if argv and not argv[0].startswith("-") and argv[0] not in known:
+        raise UnknownNameError("command", argv[0], known)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise _unexpected(unknown[0].partition("=")[0], known.get(argv[0], parser))
+    return arguments
+
+
+def _unexpected(word: str, parser: argparse.ArgumentParser) -> InputError:
+    if word.startswith("-"):
+        options = {"--help", *re.findall(r"--[a-z-]+", parser.format_usage())}
+        return UnknownNameError(f"option of `{parser.prog}`", word, options)
+    return InputError("is one argument too many", value=word, remedy=f"see `{parser.prog} --help`")
 
 
 def _add_simulate(commands: Any) -> None:
@@ -94,105 +126,134 @@ def _add_compare(commands: Any) -> None:
 
 def _add_model_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("workload", metavar="WORKLOAD", help="bundled name, .yaml or .onnx path; parameters as name:key=value,key=value")
+    add(
+        "workload", metavar="WORKLOAD", help="bundled name, .yaml or .onnx path; parameters as name:key=value,key=value"
+    )
     add("architecture", metavar="ARCH", help="bundled name, or path to an architecture")
-    add("--batch", type=int, metavar="N", help="samples an execution (default: the workload's own)")
+    add("--batch", type=_batch, metavar="N", help="samples an execution (default: the workload's own)")
     add("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides",
         help="override a parameter of the architecture; repeatable")  # fmt: skip
-    add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="shape of an ONNX input; repeatable")
-    add("--value", action="append", default=[], metavar="NAME=VALUE", help="value of a scalar ONNX input; repeatable")
-    add("--allow-zero-cost", action="append", default=[], metavar="OP", help="ONNX op to take as free; repeatable")
-    add("--engine", choices=("auto", "des", "maxplus"), default="auto", help="des: SimPy; maxplus: compiled (default: auto)")
-    add("--detail", choices=("op", "tile"), default="op", help="tasks an op, or a tile (default: op)")
+    _add_onnx_arguments(command)
+    _add_choice(
+        command,
+        "--engine",
+        ("auto", "des", "maxplus"),
+        default="auto",
+        help="des: SimPy; maxplus: compiled (default: auto)",
+    )
+    _add_choice(command, "--detail", ("op", "tile"), default="op", help="tasks an op, or a tile (default: op)")
     add("--no-intervals", action="store_true", help="skip the evaluations over the ranges of assumed constants")
     add("--html", type=Path, metavar="FILE", help="write a self-contained HTML report")
     add("--trace", type=Path, metavar="FILE", help="write the timeline as a Perfetto trace")
     add("--json", action="store_true", help="print one JSON document")
 
 
+def _add_onnx_arguments(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="shape of an ONNX input; repeatable")
+    add("--value", action="append", default=[], metavar="NAME=VALUE", help="value of a scalar ONNX input; repeatable")
+    add("--allow-zero-cost", action="append", default=[], metavar="OP", help="ONNX op to take as free; repeatable")
+
+
+def _add_choice(command: argparse.ArgumentParser, name: str, choices: Sequence[str], **settings: Any) -> None:
+    """An argument that is one of a few words, with "did you mean"."""
+
+    def chosen(word: str) -> str:
+        if word not in choices:
+            raise UnknownNameError("choice", word, choices, file=name)
+        return word
+
+    command.add_argument(name, type=chosen, metavar=f"{{{','.join(choices)}}}", **settings)
+
+
 def _add_list(commands: Any) -> None:
     command = commands.add_parser("list", help="bundled workloads, architectures or formats")
-    command.add_argument("what", choices=("workloads", "architectures", "formats"))
+    _add_choice(command, "what", ("workloads", "architectures", "formats"))
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=_list)
 
 
 def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="what a workload or an architecture is made of, with sources")
-    command.add_argument("name", metavar="NAME", help="workload or architecture: bundled name or path")
-    command.add_argument("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="shape of an ONNX input")
-    command.add_argument("--value", action="append", default=[], metavar="NAME=VALUE", help="value of a scalar ONNX input")
-    command.add_argument("--allow-zero-cost", action="append", default=[], metavar="OP", help="ONNX op to take as free")
+    command.add_argument("workload", metavar="NAME", help="workload or architecture: bundled name or path")
+    _add_onnx_arguments(command)
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=_show, batch=None)
 
 
 def _add_schema(commands: Any) -> None:
     command = commands.add_parser("schema", help="JSON schema of an authored file")
-    command.add_argument("what", choices=("architecture", "workload"))
+    _add_choice(command, "what", ("architecture", "workload"))
     command.add_argument("--json", action="store_true", help="the schema is JSON anyway")
     command.set_defaults(run=_schema)
 
 
-def _simulate(arguments: argparse.Namespace) -> int:
+def _simulate(arguments: argparse.Namespace) -> None:
     _check_outputs(arguments)
     from accelsim.api import simulate
     from accelsim.report.tables import result_text
 
-    result = simulate(
-        _workload(arguments), _architecture(arguments), precision=_precision(arguments.precision),
-        engine=arguments.engine, detail=arguments.detail, intervals=not arguments.no_intervals,
-    )  # fmt: skip
-    result.check()
-    if arguments.trace:
-        result.to_perfetto(arguments.trace)
-    if arguments.html:
-        result.to_html(arguments.html)
-    print(result.to_json() if arguments.json else result_text(result.estimate))
-    _say_written(arguments)
-    return 0
+    precision = None if arguments.precision is None else _precision(arguments.precision)
+    result = simulate(_workload(arguments), _architecture(arguments), precision=precision, **_options(arguments))
+    _report(arguments, result, result, lambda: result_text(result.estimate))
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def _compare(arguments: argparse.Namespace) -> None:
     _check_outputs(arguments)
     from accelsim.api import compare
     from accelsim.report.tables import comparison_text
 
-    comparison = compare(
-        _workload(arguments), _architecture(arguments), precisions=arguments.precision or ("fp16", "int4"),
-        engine=arguments.engine, detail=arguments.detail, intervals=not arguments.no_intervals,
-    )  # fmt: skip
-    comparison.check()
+    precisions = [_named(each) for each in arguments.precision or ("fp16", "int4")]
+    comparison = compare(_workload(arguments), _architecture(arguments), precisions=precisions, **_options(arguments))
+    last = comparison.runs[comparison.comparison.names[-1]]
+    _report(arguments, comparison, last, lambda: comparison_text(comparison.comparison))
+
+
+def _report(arguments: argparse.Namespace, whole: Result | Comparison, traced: Result, text: Callable[[], str]) -> None:
+    whole.check()
     if arguments.trace:
-        comparison.runs[comparison.comparison.names[-1]].to_perfetto(arguments.trace)
+        traced.to_perfetto(arguments.trace)
     if arguments.html:
-        comparison.to_html(arguments.html)
-    print(comparison.to_json() if arguments.json else comparison_text(comparison.comparison))
-    _say_written(arguments)
-    return 0
+        whole.to_html(arguments.html)
+    print(whole.to_json() if arguments.json else text())
+    for path in filter(None, (arguments.html, arguments.trace)):
+        print(f"accelsim: wrote {path}", file=sys.stderr)
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"engine": arguments.engine, "detail": arguments.detail, "intervals": not arguments.no_intervals}
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse an output file in a folder that does not exist before any work is done."""
-    for path in (arguments.html, arguments.trace):
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            raise InputError("is not a file in an existing folder", field="output file", value=str(path))
-
-
-def _say_written(arguments: argparse.Namespace) -> None:
-    for path in (arguments.html, arguments.trace):
-        if path is not None:
-            print(f"accelsim: wrote {path}", file=sys.stderr)
+    """Refuse an output file that could not be written, before any work is done."""
+    for option, path in (("--html", arguments.html), ("--trace", arguments.trace)):
+        if path is None:
+            continue
+        try:
+            if path.is_dir():
+                raise InputError("is a folder", file=option, value=str(path), remedy="name a file in it")
+            folder = path.resolve().parent
+            if not folder.is_dir():
+                raise InputError("lies in a folder that does not exist", file=option, value=str(path),
+                                 remedy=f"make {str(folder)!r} first")  # fmt: skip
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"cannot be written ({reason})", file=option, value=str(path)) from None
+    if arguments.html and arguments.trace and arguments.html.resolve() == arguments.trace.resolve():
+        raise InputError("is also the file of --html", file="--trace", value=str(arguments.trace))
 
 
 def _workload(arguments: argparse.Namespace) -> Graph:
     from accelsim.workload.load import load_workload, parse_workload_argument
 
-    name, parameters = parse_workload_argument(getattr(arguments, "workload", None) or arguments.name)
+    name, parameters = parse_workload_argument(arguments.workload)
     if arguments.batch is not None:
+        if "batch" in parameters:
+            raise InputError("is given twice, in WORKLOAD as well", file="--batch", value=arguments.batch)
         parameters["batch"] = arguments.batch
     return load_workload(
-        name, shapes=dict(_shape(text) for text in arguments.shape), values=dict(_number(text) for text in arguments.value),
+        name, shapes=_by_name(map(_shape, arguments.shape), "--shape"),
+        values=_by_name(map(_number, arguments.value), "--value"),
         allow_zero_cost=arguments.allow_zero_cost, **parameters,
     )  # fmt: skip
 
@@ -201,14 +262,32 @@ def _architecture(arguments: argparse.Namespace) -> Architecture:
     from accelsim.hardware.load import load_architecture
 
     architecture = load_architecture(arguments.architecture)
-    overrides = dict(_pair(text, "--set") for text in arguments.overrides)
-    return architecture.override({path: _scalar(text) for path, text in overrides.items()}) if overrides else architecture
+    overrides = _by_name((_pair(text, "--set") for text in arguments.overrides), "--set")
+    return (
+        architecture.override({path: _scalar(text) for path, text in overrides.items()}) if overrides else architecture
+    )
 
 
-def _precision(text: str | None) -> str | dict[str, str] | None:
-    if text is None or "=" not in text:
+def _precision(text: str) -> str | dict[str, str]:
+    if "=" not in text:
         return text
-    return dict(_pair(part, "--precision") for part in text.split(","))
+    return _by_name((_pair(part, "--precision") for part in text.split(",")), "--precision")
+
+
+def _named(precision: str) -> str:
+    if "=" in precision:
+        raise InputError("is patterns, and a comparison takes formats and recipes", file="--precision", value=precision,
+                         remedy="make it a recipe in the file of the workload")  # fmt: skip
+    return precision
+
+
+def _by_name(pairs: Iterable[tuple[str, Value]], option: str) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InputError("stands twice", file=option, field=name)
+        found[name] = value
+    return found
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
@@ -218,11 +297,25 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _scalar(text: str) -> float | str:
+def _batch(text: str) -> int:
     try:
-        return float(text)
+        return int(text)
     except ValueError:
+        raise InputError("must be a whole number", file="--batch", value=text) from None
+
+
+def _scalar(text: str) -> object:
+    """A number where ``text`` reads as one, a list or mapping where it opens one, else the text."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    if text[0] not in "[{":
         return text
+    from accelsim.documents import parse_yaml
+
+    return parse_yaml(text, file="--set")
 
 
 def _number(text: str) -> tuple[str, float]:
@@ -230,28 +323,29 @@ def _number(text: str) -> tuple[str, float]:
     try:
         number = float(value)
     except ValueError:
-        raise InputError("must be a number", file="--value", field=name, value=value) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError("must be a number", file="--value", field=name, value=value)
     return name, int(number) if number.is_integer() else number
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     name, value = _pair(text, "--shape")
     sizes = value.lower().replace(",", "x").split("x")
-    if not all(size.strip().isdigit() and int(size) > 0 for size in sizes):
+    if not all(size.isdecimal() and len(size) <= _LONGEST_SIZE and int(size) > 0 for size in map(str.strip, sizes)):
         raise InputError("must be sizes of 1 or more joined by x", file="--shape", field=name, value=value,
                          remedy="write such as 1x3x224x224")  # fmt: skip
     return name, tuple(int(size) for size in sizes)
 
 
-def _list(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> None:
     rows = _listed(arguments.what)
     if arguments.json:
         print(json.dumps([{"name": name, "description": text} for name, text in rows], indent=2))
-        return 0
-    width = max(len(name) for name, _ in rows)
+        return
+    width = max(len(name) for name, _ in rows) + 2
     for name, text in rows:
-        print(f"{name:<{width}}  {text}")
-    return 0
+        print(f"{name:<{width}}{shorten(text, _WIDTH - width, placeholder=' ...')}")
 
 
 def _listed(what: str) -> list[tuple[str, str]]:
@@ -268,24 +362,25 @@ def _listed(what: str) -> list[tuple[str, str]]:
     return [(each.name, each.describe()) for each in FORMATS.values()]
 
 
-def _show(arguments: argparse.Namespace) -> int:
+def _show(arguments: argparse.Namespace) -> None:
     from accelsim.report import show
 
     subject = _subject(arguments)
     print(show.json_text(subject) if arguments.json else show.text(subject))
-    return 0
 
 
 def _subject(arguments: argparse.Namespace) -> Graph | Architecture:
-    """The workload or architecture called ``arguments.name``; an unknown name is looked up among both."""
+    """The workload or architecture that is called so; an unknown name is looked up among both."""
     from accelsim.documents import read_yaml
     from accelsim.hardware.load import list_architectures, load_architecture
     from accelsim.workload.load import list_workloads
 
-    name = arguments.name
+    name = arguments.workload
     path = Path(name)
     architectures = [each for each, _ in list_architectures()]
-    if name in architectures or path.is_dir() or (path.suffix in (".yaml", ".yml") and "kind" in read_yaml(path)):
+    if name in architectures or (path.parts and _is_folder(path)):
+        return load_architecture(name)
+    if path.suffix in (".yaml", ".yml") and "kind" in read_yaml(path):
         return load_architecture(name)
     workloads = [each for each, _ in list_workloads()]
     if path.suffix or name.partition(":")[0] in workloads:
@@ -293,10 +388,16 @@ def _subject(arguments: argparse.Namespace) -> Graph | Architecture:
     raise UnknownNameError("workload or architecture", name, [*workloads, *architectures])
 
 
-def _schema(arguments: argparse.Namespace) -> int:
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # the name is too long, say
+        return False
+
+
+def _schema(arguments: argparse.Namespace) -> None:
     if arguments.what == "architecture":
         from accelsim.hardware.digital import DigitalArchitecture as Model
     else:
         from accelsim.workload.schema import WorkloadDocument as Model  # type: ignore[assignment]
     print(json.dumps(Model.model_json_schema(), indent=2))
-    return 0

@@ -32,8 +32,8 @@ _MAX_BITS = 1000
 _SUFFIXES = ("value", "low", "high")
 
 
-def bundled_folder(kind: Literal["architectures", "workloads"]) -> Path:
-    """The folder of the bundled descriptions: inside the installed package, else at the root of the source tree.
+def bundled_folder(kind: Literal["architectures", "validation", "workloads"]) -> Path:
+    """The folder of bundled files: inside the installed package, else at the root of the source tree.
 
     Raises:
         InputError: neither exists, so the installation is not complete.

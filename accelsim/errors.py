@@ -100,7 +100,9 @@ class Infeasible:
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}needs {self.demand:,.6g} {self.unit} of {self.resource}, which has {self.bound:,.6g} {self.unit}"
+        return (
+            f"{place}needs {self.demand:,.6g} {self.unit} of {self.resource}, which has {self.bound:,.6g} {self.unit}"
+        )
 
 
 class InfeasibleError(AccelsimError):
@@ -108,7 +110,8 @@ class InfeasibleError(AccelsimError):
 
     def __init__(self, infeasible: Infeasible) -> None:
         self.infeasible = infeasible
-        super().__init__(f"infeasible: {infeasible}.")
+        remedy = "Ask for less (batch, sizes, format) or give the architecture more."
+        super().__init__(f"infeasible: {infeasible}. {remedy}")
 
 
 class EngineError(AccelsimError):

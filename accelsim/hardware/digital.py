@@ -101,7 +101,8 @@ class MatrixArray(Authored):
     """A systolic or broadcast array of processing elements, ``per_core`` of them in each core.
 
     ``fill_drain`` says whether the pipeline is filled and drained for every fold (``per_fold``, as SCALE-Sim
-    counts) or only once a tile, with the next operands loaded behind the running ones (``overlapped``).
+    counts) or only once a tile, with the next operands loaded behind the running ones (``overlapped``). With
+    ``whole_weight_tiles`` weights are stored, and fetched, as whole tiles of the array, edges padded.
     """
 
     rows: Parts
@@ -110,6 +111,7 @@ class MatrixArray(Authored):
     dataflows: tuple[Dataflow, ...] = Field(min_length=1)
     fill_drain: Literal["per_fold", "overlapped"]
     accumulator_bytes: NonNegative
+    whole_weight_tiles: bool = False
     units: dict[FormatName, MatrixUnit] = Field(min_length=1)
     clock: str = "core"
 

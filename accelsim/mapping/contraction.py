@@ -133,7 +133,7 @@ def _partial_passes(p, hw, c, s, k_folds):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _traffic(p, c, s):  # type: ignore[no-untyped-def]
+def _traffic(p, hw, c, s):  # type: ignore[no-untyped-def]
     """DRAM traffic of a candidate; what several cores need is fetched once and multicast."""
     order, trips = ORDERS[c.order], (s.nm, s.nn, s.nk)
     weight_reloads, input_reloads = _reloads(order, trips, 1, 2, 0), _reloads(order, trips, 0, 2, 1)
@@ -143,7 +143,11 @@ def _traffic(p, c, s):  # type: ignore[no-untyped-def]
     input_share = s.g * p.input_bytes * rows * input_reloads
     weight, moved_in, fetches = 0.0, 0.0, 1
     if not p.weight_on_chip:
-        weight = p.groups * p.n * p.k * p.weight_bytes * weight_reloads
+        n, k = p.n, p.k
+        if hw.whole_weight_tiles:
+            columns, reduction = hw.columns * hw.columns_per_pe, hw.rows * hw.reduction_per_pe
+            n, k = ceil_div(n, columns) * columns, ceil_div(k, reduction) * reduction
+        weight = p.groups * n * k * p.weight_bytes * weight_reloads
         fetches = max(fetches, s.g * s.nn * s.nk * weight_reloads)
     if not p.input_on_chip:
         moved_in = input_share * c.split_g * c.split_m * c.split_k
@@ -202,7 +206,7 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
     cycles, weight_passes, input_passes, k_folds = _array_cycles(m, n, k, c, hw, hw.arrays, c.along_m)
     mac_cycles = 1.0 * g * cycles + (2 * hw.rows + hw.columns - 2 if hw.overlapped else -1)
     passes = _partial_passes(p, hw, c, s, k_folds)
-    moved = _traffic(p, c, s)
+    moved = _traffic(p, hw, c, s)
     loads = moved.weight + moved.input
     results = p.output_bytes + 2 * (passes - 1) * p.partial_bytes
     port_bytes = g * (k * n * p.weight_bytes * weight_passes + m * k * p.input_bytes * input_passes + m * n * results)

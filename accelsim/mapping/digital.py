@@ -378,6 +378,7 @@ def _machine(arch: DigitalArchitecture, precision: str, op_name: str) -> Machine
         network_bytes_per_s=network.links_per_core * network.bandwidth_bytes_per_cycle.value
         * arch.clock_hz("interconnect"),
         overhead_s=arch.op_overhead_cycles.value / array_hz,
+        whole_weight_tiles=array.whole_weight_tiles,
         hop_s=network.hop_latency_cycles.value * network.mean_hops(arch.n_cores) / arch.clock_hz("interconnect"),
         burst_bytes=float(dram.burst_bytes.value * dram.channels.value),
     )  # fmt: skip

@@ -87,6 +87,7 @@ class Machine(NamedTuple):
     dma_bytes_per_s: float
     network_bytes_per_s: float
     overhead_s: float
+    whole_weight_tiles: bool = False
     hop_s: float = 0.0
     burst_bytes: float = 1.0
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from accelsim.documents import Constant
 from accelsim.hardware.load import Architecture
+from accelsim.report.quantities import quantity, short
 from accelsim.workload.graph import Graph
-
 
 __all__ = ["architecture_document", "json_text", "text", "workload_document"]
 
-_WIDTH = 60
+_WIDTH = 120
+_LONGEST_NAME = 46
+_CUT = " ..."
+
+Owned = Constant | float | str | bool
 
 
 def json_text(subject: Graph | Architecture) -> str:
@@ -22,12 +28,16 @@ def json_text(subject: Graph | Architecture) -> str:
 
 
 def text(subject: Graph | Architecture) -> str:
-    """The subject as aligned text."""
-    return _workload_text(subject) if isinstance(subject, Graph) else _architecture_text(subject)
+    """The subject as aligned text of at most 120 columns; what is cut ends in ``...`` and is whole in the JSON."""
+    lines = _workload_lines(subject) if isinstance(subject, Graph) else _architecture_lines(subject)
+    if any(line.endswith(_CUT) for line in lines):
+        lines += ["", "Lines that end in ... are cut: --json has them whole."]
+    return "\n".join(lines)
 
 
 def workload_document(graph: Graph) -> dict[str, Any]:
     """Counts, parameters with their owners, recipes and ops of a workload; bytes are FP32 where no format is stored."""
+    shapes = {tensor.name: list(tensor.shape) for tensor in graph.all_tensors()}
     return {
         "workload": graph.name,
         "batch": graph.batch,
@@ -42,25 +52,18 @@ def workload_document(graph: Graph) -> dict[str, Any]:
             name: {"default": recipe.default, "patterns": dict(recipe.patterns), "source": recipe.source}
             for name, recipe in graph.recipes.items()
         },
-        "inputs": {name: list(graph.tensors[name].shape) for name in graph.inputs},
-        "outputs": {name: list(graph.tensors[name].shape) for name in graph.outputs},
+        "inputs": {name: shapes[name] for name in graph.inputs},
+        "outputs": {name: shapes[name] for name in graph.outputs},
         "ops": [
             {"name": op.name, "kind": op.kind, "label": op.label, "executions": times, "macs": op.macs * times,
-             "outputs": [list(_shape(graph, name)) for name in op.outputs]}
+             "outputs": [shapes[name] for name in op.outputs]}
             for op, times in graph.walk()
         ],
     }  # fmt: skip
 
 
-def _shape(graph: Graph, name: str) -> tuple[int, ...]:
-    for tensor in graph.all_tensors() if name not in graph.tensors else ():
-        if tensor.name == name:
-            return tensor.shape
-    return graph.tensors[name].shape
-
-
 def architecture_document(architecture: Architecture) -> dict[str, Any]:
-    """Peaks by format and every constant with its owner."""
+    """Peaks by format, every constant with its owner, and the settings that are words."""
     description = architecture.description
     return {
         "architecture": architecture.name,
@@ -69,59 +72,115 @@ def architecture_document(architecture: Architecture) -> dict[str, Any]:
         "peaks": {
             name: {
                 "ops_per_s": description.peak_ops_per_s(name),
-                "ops_per_joule": description.peak_ops_per_joule(name),
+                "ops_per_joule": _finite(description.peak_ops_per_joule(name)),
                 "macs_per_cycle": description.macs_per_cycle(name),
             }
             for name in description.array.units
         },
         "constants": {path: _plain(constant) for path, constant in architecture.constants().items()},
+        "settings": _settings(architecture),
     }
 
 
-def _plain(value: Constant | float | str | bool) -> Any:
+def _settings(architecture: Architecture) -> dict[str, str | bool | list[str]]:
+    """What is no number: dataflows, formats, clock domains. Name and description stand above them."""
+    settings: dict[str, str | bool | list[str]] = {}
+    for path, value in architecture.description.parameters().items():
+        if isinstance(value, tuple):
+            settings[path] = list(value)
+        elif isinstance(value, str | bool) and path not in ("kind", "name", "description"):
+            settings[path] = value
+    return settings
+
+
+def _finite(value: float) -> float | None:
+    return value if value < float("inf") else None
+
+
+def _plain(value: Owned) -> Any:
     return value.model_dump(exclude_none=True) if isinstance(value, Constant) else value
 
 
-def _workload_text(graph: Graph) -> str:
+def _workload_lines(graph: Graph) -> list[str]:
+    audio = f", {graph.audio_s:g} s of audio" if graph.audio_s else ""
     lines = [
-        f"{graph.name}: {graph.macs / 1e9:.4g} GMAC, {graph.parameters / 1e6:.4g} M parameters, batch {graph.batch}"
-        + (f", {graph.audio_s:g} s of audio" if graph.audio_s else ""),
-        f"peak activations {graph.peak_activation_bytes / 1e6:.4g} MB in FP32, {len(graph.residuals)} skip connections",
+        _line(graph.name),
+        f"  {quantity(graph.macs, 'MAC')}, {quantity(graph.parameters, '')} parameters, batch {graph.batch}{audio}",
+        f"  peak activations {quantity(graph.peak_activation_bytes, 'B')} in FP32, "
+        f"{len(graph.residuals)} skip connections",
     ]
+    shapes = {tensor.name: "x".join(map(str, tensor.shape)) or "scalar" for tensor in graph.all_tensors()}
+    for way, names in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        lines.append(_line(", ".join(f"{name} {shapes[name]}" for name in names) or "none", f"  {way}: "))
     if graph.parameters_used:
-        lines += ["", "parameters"]
-        lines += [_owned(name, value) for name, value in graph.parameters_used.items()]
+        lines += ["", "parameters, each with its owner where it has one", *_owned(graph.parameters_used)]
     if graph.recipes:
         lines += ["", "precision recipes"]
-        lines += [
-            f"  {name}: {recipe.default}" + "".join(f", {pattern} in {each}" for pattern, each in recipe.patterns)
-            for name, recipe in graph.recipes.items()
-        ]
-    lines += ["", f"  {'op':<36} {'kind':<12} {'runs':>8} {'MMAC':>12}"]
-    lines += [f"  {op.name:<36} {op.kind:<12} {times:>8} {op.macs * times / 1e6:>12.4g}" for op, times in graph.walk()]
-    return "\n".join(lines)
+        for name, recipe in graph.recipes.items():
+            exceptions = "".join(f", {pattern} in {each}" for pattern, each in recipe.patterns)
+            lines.append(_line(f"{name}: {recipe.default}{exceptions} ({recipe.source})", "  "))
+    rows = [
+        (op.name, op.kind, f"{times:,}", quantity(op.macs * times, "MAC") if op.macs else "-",
+         ", ".join(shapes[name] for name in op.outputs))
+        for op, times in graph.walk()
+    ]  # fmt: skip
+    return [*lines, "", "ops", *_table([("op", "kind", "runs", "work", "makes"), *rows], right=(2, 3))]
 
 
-def _architecture_text(architecture: Architecture) -> str:
+def _architecture_lines(architecture: Architecture) -> list[str]:
     description = architecture.description
-    lines = [f"{architecture.name} ({architecture.kind}): {description.description}", "", "peak"]
+    lines = [f"{architecture.name} ({architecture.kind})"]
+    if description.description:
+        lines.append(_line(description.description, "  "))
+    peaks = [("format", "peak", "efficiency at the nominal voltage")]
     for name in description.array.units:
-        tera, efficiency = description.peak_ops_per_s(name) / 1e12, description.peak_ops_per_joule(name) / 1e12
-        lines.append(f"  {name:<10} {tera:>9.4g} TOPS   {efficiency:>8.4g} TOPS/W at the nominal voltage")
-    lines += ["", "constants (each with its owner)"]
-    lines += [_owned(path, constant) for path, constant in architecture.constants().items()]
-    return "\n".join(lines)
+        efficiency = description.peak_ops_per_joule(name)
+        peaks.append((name, quantity(description.peak_ops_per_s(name), "OP/s"), quantity(efficiency, "OP/J")))
+    settings = [(path, _word(value)) for path, value in _settings(architecture).items()]
+    lines += ["", "peaks, two operations a MAC", *_table(peaks, right=(1,))]
+    lines += ["", "constants, each with its owner", *_owned(architecture.constants())]
+    return [*lines, "", "settings", *_table(settings)]
 
 
-def _owned(name: str, value: Constant | float | str | bool) -> str:
+def _owned(values: Mapping[str, Owned]) -> list[str]:
+    """A line each: name, value, and for a constant its range and its owner."""
+    return _table([(name, *_owner(value)) for name, value in values.items()], right=(1,))
+
+
+def _owner(value: Owned) -> tuple[str, str]:
     if not isinstance(value, Constant):
-        return f"  {name:<46} {value!s:>12}"
-    if value.assumed:
-        return (
-            f"  {name:<46} {value.value:>12.6g}  assumed {value.low:g} to {value.high:g}: {_clipped(value.why or '')}"
-        )
-    return f"  {name:<46} {value.value:>12.6g}  {_clipped(value.source)}"
+        return _word(value), ""
+    if value.low is None or value.high is None:
+        return _number(value.value), value.source
+    owner = f"assumed {_number(value.low)} to {_number(value.high)}: {value.why}"
+    return _number(value.value), owner if value.assumed else value.source
 
 
-def _clipped(words: str) -> str:
-    return words if len(words) <= _WIDTH else f"{words[: _WIDTH - 3]}..."
+def _number(value: float) -> str:
+    return f"{value:,.15g}"
+
+
+def _word(value: float | str | bool | list[str]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else value if isinstance(value, str) else _number(value)
+
+
+def _table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Rows as lines; columns are as wide as their widest cell but the last, which is cut at the edge."""
+    cells = [[short(cell, _LONGEST_NAME) for cell in row[:-1]] + [row[-1]] for row in rows]
+    widths = [max(map(len, column), default=0) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        aligned = [
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row[:-1], widths, strict=False))
+        ]
+        lines.append(_line(row[-1], f"  {'  '.join(aligned)}  "))
+    return lines
+
+
+def _line(words: str, before: str = "") -> str:
+    """``before`` and then ``words``, cut between two words where they would pass 120 columns."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in words)
+    return f"{before}{shorten(shown, _WIDTH - len(before), placeholder=_CUT)}".rstrip()

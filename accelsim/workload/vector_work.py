@@ -39,6 +39,8 @@ _WORK: dict[str, tuple[int, int]] = {
     "gelu": (4, 1),
     "silu": (2, 1),
     "mish": (2, 3),
+    # Rotary position: x cos + x' sin, with x' the other element of the pair (Su et al. 2021, arXiv 2104.09864).
+    "rope": (3, 0),
     "softplus": (1, 2),
     "softsign": (2, 1),
     # Gates: bias and state adds, activations, products (Hochreiter & Schmidhuber 1997; Cho et al. 2014).
