@@ -17,7 +17,7 @@ from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim import numerics
-    from accelsim.api import Comparison, Result, compare, from_onnx, simulate
+    from accelsim.api import Comparison, Result, Validation, compare, from_onnx, simulate, validate
     from accelsim.errors import AccelsimError, InfeasibleError, InputError
     from accelsim.hardware.load import Architecture, load_architecture
     from accelsim.workload.graph import Graph
@@ -31,6 +31,7 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "Result",
+    "Validation",
     "__version__",
     "compare",
     "from_onnx",
@@ -38,6 +39,7 @@ __all__ = [
     "load_workload",
     "numerics",
     "simulate",
+    "validate",
 ]
 
 _HOMES = {
@@ -48,11 +50,13 @@ _HOMES = {
     "InfeasibleError": "errors",
     "InputError": "errors",
     "Result": "api",
+    "Validation": "api",
     "compare": "api",
     "from_onnx": "api",
     "load_architecture": "hardware.load",
     "load_workload": "workload.load",
     "simulate": "api",
+    "validate": "api",
 }
 
 

@@ -16,6 +16,8 @@ from accelsim.report import document
 from accelsim.report.files import write_text_atomically
 from accelsim.study.compare import PrecisionComparison, compare_precisions
 from accelsim.study.estimate import Estimate, estimate
+from accelsim.study.validate import Report, Target
+from accelsim.study.validate import validate as compare_with_reference
 from accelsim.workload.bundled.parameters import checked_size
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import load_workload, reloaded
@@ -24,7 +26,7 @@ from accelsim.workload.precision import PrecisionArgument
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "Result", "compare", "from_onnx", "simulate"]
+__all__ = ["Comparison", "Result", "Validation", "compare", "from_onnx", "simulate", "validate"]
 
 
 class Result:
@@ -229,6 +231,40 @@ class Comparison:
         )
 
 
+class Validation:
+    """Predictions against reference figures, by target and family; errors are percentages."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def to_document(self) -> dict[str, Any]:
+        """The validation as plain data, as the command line's ``--json`` prints it."""
+        from accelsim.report.validation import validation_document
+
+        return validation_document(self.report)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The validation as JSON text; also written to ``path`` if one is given."""
+        return _json(self.to_document(), path)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a comparison: target, family, row, metric, predicted, measured, error_pct."""
+        from accelsim.report.validation import validation_frame
+
+        return validation_frame(self.report)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write a self-contained report."""
+        from accelsim.report.validation_page import validation_html
+
+        write_text_atomically(Path(path), validation_html(self.report))
+
+    def __repr__(self) -> str:
+        families = [each for target in self.report.targets.values() for each in target.families.values()]
+        rows, exact = sum(len(each.rows) for each in families), sum(each.exact for each in families)
+        return f"<Validation of {', '.join(self.report.targets)}: {rows} rows, {exact} exact>"
+
+
 def _json(data: Mapping[str, Any], path: str | Path | None) -> str:
     text = json.dumps(data, indent=2, allow_nan=False)
     if path is not None:
@@ -319,6 +355,19 @@ def compare(
             engine=engine, detail=detail, intervals=intervals,
         )
     )  # fmt: skip
+
+
+def validate(*targets: str | Target, data: str | Path | None = None) -> Validation:
+    """Predictions against reference figures, row by row.
+
+    Args:
+        targets: names of targets; none means all, with ``data`` all that it has files for.
+        data: a folder in the format of the bundled reference data; None takes the bundled data.
+
+    Raises:
+        InputError: an unknown target, or a folder or file that is not in the format.
+    """
+    return Validation(compare_with_reference(targets, None if data is None else Path(data)))
 
 
 def from_onnx(

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from accelsim.arguments import batch_of, by_name, number, pair, precision_named, precision_of, scalar, shape
 from accelsim.errors import AccelsimError, CertificateError, InputError, UnknownNameError
 from accelsim.version import __version__
 
@@ -32,13 +32,11 @@ _EPILOG = """examples:
   accelsim compare rnnt-lm-fusion rapid-4core --precision fp16 --precision int4 --html report.html
   accelsim simulate resnet-50:batch=8 systolic-128x128 --precision int8
   accelsim simulate model.onnx rapid-4core --shape input=1x3x224x224 --set memory.dram.bandwidth_bytes_per_s=100e9
+  accelsim validate systolic
   accelsim list workloads
   accelsim show rapid-4core
 """
 _WIDTH = 120
-_LONGEST_SIZE = 10
-
-Value = TypeVar("Value")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +78,7 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"accelsim {__version__}")
     commands: Any = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_simulate, _add_compare, _add_list, _add_show, _add_schema):
+    for add in (_add_simulate, _add_compare, _add_validate, _add_list, _add_show, _add_schema):
         add(commands)
     known: dict[str, argparse.ArgumentParser] = commands.choices
     if argv and not argv[0].startswith("-") and argv[0] not in known:
@@ -130,7 +128,7 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
         "workload", metavar="WORKLOAD", help="bundled name, .yaml or .onnx path; parameters as name:key=value,key=value"
     )
     add("architecture", metavar="ARCH", help="bundled name, or path to an architecture")
-    add("--batch", type=_batch, metavar="N", help="samples an execution (default: the workload's own)")
+    add("--batch", type=batch_of, metavar="N", help="samples an execution (default: the workload's own)")
     add("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides",
         help="override a parameter of the architecture; repeatable")  # fmt: skip
     _add_onnx_arguments(command)
@@ -166,6 +164,20 @@ def _add_choice(command: argparse.ArgumentParser, name: str, choices: Sequence[s
     command.add_argument(name, type=chosen, metavar=f"{{{','.join(choices)}}}", **settings)
 
 
+def _add_validate(commands: Any) -> None:
+    command = commands.add_parser(
+        "validate", help="predictions against measured and published figures",
+        description="Predict every row of the reference data and report the errors. No TARGET means all; with --data, "
+        "all that DIR holds files for.",
+    )  # fmt: skip
+    add = command.add_argument
+    add("targets", metavar="TARGET", nargs="*", help="systolic or tpu-v1 (default: all)")
+    add("--data", type=Path, metavar="DIR", help="your own rows, in the format of the bundled reference data")
+    add("--html", type=Path, metavar="FILE", help="write a self-contained HTML report")
+    add("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=_validate, trace=None)
+
+
 def _add_list(commands: Any) -> None:
     command = commands.add_parser("list", help="bundled workloads, architectures or formats")
     _add_choice(command, "what", ("workloads", "architectures", "formats"))
@@ -193,7 +205,7 @@ def _simulate(arguments: argparse.Namespace) -> None:
     from accelsim.api import simulate
     from accelsim.report.tables import result_text
 
-    precision = None if arguments.precision is None else _precision(arguments.precision)
+    precision = None if arguments.precision is None else precision_of(arguments.precision)
     result = simulate(_workload(arguments), _architecture(arguments), precision=precision, **_options(arguments))
     _report(arguments, result, result, lambda: result_text(result.estimate))
 
@@ -203,7 +215,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from accelsim.api import compare
     from accelsim.report.tables import comparison_text
 
-    precisions = [_named(each) for each in arguments.precision or ("fp16", "int4")]
+    precisions = [precision_named(each) for each in arguments.precision or ("fp16", "int4")]
     comparison = compare(_workload(arguments), _architecture(arguments), precisions=precisions, **_options(arguments))
     last = comparison.runs[comparison.comparison.names[-1]]
     _report(arguments, comparison, last, lambda: comparison_text(comparison.comparison))
@@ -218,6 +230,18 @@ def _report(arguments: argparse.Namespace, whole: Result | Comparison, traced: R
     print(whole.to_json() if arguments.json else text())
     for path in filter(None, (arguments.html, arguments.trace)):
         print(f"accelsim: wrote {path}", file=sys.stderr)
+
+
+def _validate(arguments: argparse.Namespace) -> None:
+    _check_outputs(arguments)
+    from accelsim.api import validate
+    from accelsim.report.validation import validation_text
+
+    found = validate(*arguments.targets, data=arguments.data)
+    if arguments.html:
+        found.to_html(arguments.html)
+        print(f"accelsim: wrote {arguments.html}", file=sys.stderr)
+    print(found.to_json() if arguments.json else validation_text(found.report))
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -252,8 +276,8 @@ def _workload(arguments: argparse.Namespace) -> Graph:
             raise InputError("is given twice, in WORKLOAD as well", file="--batch", value=arguments.batch)
         parameters["batch"] = arguments.batch
     return load_workload(
-        name, shapes=_by_name(map(_shape, arguments.shape), "--shape"),
-        values=_by_name(map(_number, arguments.value), "--value"),
+        name, shapes=by_name(map(shape, arguments.shape), "--shape"),
+        values=by_name(map(number, arguments.value), "--value"),
         allow_zero_cost=arguments.allow_zero_cost, **parameters,
     )  # fmt: skip
 
@@ -262,80 +286,10 @@ def _architecture(arguments: argparse.Namespace) -> Architecture:
     from accelsim.hardware.load import load_architecture
 
     architecture = load_architecture(arguments.architecture)
-    overrides = _by_name((_pair(text, "--set") for text in arguments.overrides), "--set")
+    overrides = by_name((pair(text, "--set") for text in arguments.overrides), "--set")
     return (
-        architecture.override({path: _scalar(text) for path, text in overrides.items()}) if overrides else architecture
+        architecture.override({path: scalar(text) for path, text in overrides.items()}) if overrides else architecture
     )
-
-
-def _precision(text: str) -> str | dict[str, str]:
-    if "=" not in text:
-        return text
-    return _by_name((_pair(part, "--precision") for part in text.split(",")), "--precision")
-
-
-def _named(precision: str) -> str:
-    if "=" in precision:
-        raise InputError("is patterns, and a comparison takes formats and recipes", file="--precision", value=precision,
-                         remedy="make it a recipe in the file of the workload")  # fmt: skip
-    return precision
-
-
-def _by_name(pairs: Iterable[tuple[str, Value]], option: str) -> dict[str, Value]:
-    found: dict[str, Value] = {}
-    for name, value in pairs:
-        if name in found:
-            raise InputError("stands twice", file=option, field=name)
-        found[name] = value
-    return found
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        raise InputError("must be NAME=VALUE", file=option, value=text)
-    return name.strip(), value.strip()
-
-
-def _batch(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError("must be a whole number", file="--batch", value=text) from None
-
-
-def _scalar(text: str) -> object:
-    """A number where ``text`` reads as one, a list or mapping where it opens one, else the text."""
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    if text[0] not in "[{":
-        return text
-    from accelsim.documents import parse_yaml
-
-    return parse_yaml(text, file="--set")
-
-
-def _number(text: str) -> tuple[str, float]:
-    name, value = _pair(text, "--value")
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError("must be a number", file="--value", field=name, value=value)
-    return name, int(number) if number.is_integer() else number
-
-
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, value = _pair(text, "--shape")
-    sizes = value.lower().replace(",", "x").split("x")
-    if not all(size.isdecimal() and len(size) <= _LONGEST_SIZE and int(size) > 0 for size in map(str.strip, sizes)):
-        raise InputError("must be sizes of 1 or more joined by x", file="--shape", field=name, value=value,
-                         remedy="write such as 1x3x224x224")  # fmt: skip
-    return name, tuple(int(size) for size in sizes)
 
 
 def _list(arguments: argparse.Namespace) -> None:

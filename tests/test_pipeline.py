@@ -14,6 +14,8 @@ from accelsim.workload.load import list_workloads, load_workload
 
 ARCHITECTURES = [name for name, _ in list_architectures()]
 WORKLOADS = [name for name, _ in list_workloads()]
+TOO_LARGE = {("rnnt-lm-fusion", "eyeriss-like")}
+"""Pairs that fit nowhere: the states of a beam of 16 hypotheses are three times the scratchpad's share for them."""
 SHORT = {"rnnt": 0.3, "rnnt-lm-fusion": 0.2, "rnnt-mlperf": 0.5, "dblstm-hmm": 0.3}
 
 
@@ -26,6 +28,10 @@ def workload(name):
 def test_certificates_and_equal_engines_on_every_pair(name, architecture):
     # Enough memory for the largest language models, which no bundled board holds.
     arch = load_architecture(architecture).override({"memory.dram.capacity_bytes": 1e12})
+    if (name, architecture) in TOO_LARGE:
+        with pytest.raises(InfeasibleError, match="scratchpad"):
+            evaluate(workload(name), arch)
+        return
     formats = list(arch.description.array.units)
     for precision in {formats[0], formats[-1]}:
         result = evaluate(workload(name), arch, precision, engine="maxplus")

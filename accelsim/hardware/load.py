@@ -10,6 +10,7 @@ from typing import Any
 from accelsim.documents import Constant, bundled_folder, read_yaml, validated
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.hardware.digital import MAX_MACS_PER_CYCLE, DigitalArchitecture
+from accelsim.hardware.systolic import SYSTOLIC_NAMES, systolic_array
 
 __all__ = ["Architecture", "list_architectures", "load_architecture"]
 
@@ -84,12 +85,14 @@ class Architecture:
 def load_architecture(name_or_path: str | Path) -> Architecture:
     """Load a bundled architecture by name, or one from a path to a YAML file or to its folder.
 
+    ``systolic-RxC`` is a systolic array of any size, ``-ws``, ``-os`` or ``-is`` behind it keeps one dataflow,
+    ``-overlapped`` hides fill and drain.
+
     Raises:
         UnknownNameError: no such bundled name and no such file.
         InputError: the file breaks a rule; the message names file, field, value, rule and remedy.
     """
-    path = _find(name_or_path)
-    data = read_yaml(path)
+    path, data = _read(name_or_path)
     kind = data.get("kind")
     if kind is None:
         raise InputError("is missing", file=path, field="kind", remedy=f"write one of {', '.join(KINDS)}")
@@ -109,6 +112,18 @@ def list_architectures() -> list[tuple[str, str]]:
     return [(file.parent.name, str(read_yaml(file).get("description", ""))) for file in files]
 
 
+def _read(name_or_path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The file and its data; a bundled file or one of the user's goes before an array that is made from its name."""
+    try:
+        path = _find(name_or_path)
+    except UnknownNameError:
+        made = systolic_array(str(name_or_path))
+        if made is None:
+            raise
+        return made
+    return path, read_yaml(path)
+
+
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     folder = bundled_folder("architectures")
@@ -124,9 +139,8 @@ def _find(name_or_path: str | Path) -> Path:
             raise InputError(f"is a folder without {_FILE_NAME}", file=path, remedy="name a file, or another folder")
     except OSError as error:  # a name that is too long, a folder that may not be entered
         raise InputError(f"cannot be read ({error.strerror})", field="architecture", value=str(path)) from None
-    raise UnknownNameError(
-        "architecture", str(name_or_path), [file.parent.name for file in folder.glob(f"*/{_FILE_NAME}")]
-    )
+    names = [file.parent.name for file in folder.glob(f"*/{_FILE_NAME}")]
+    raise UnknownNameError("architecture", str(name_or_path), [*names, SYSTOLIC_NAMES])
 
 
 def _checked(description: DigitalArchitecture, file: object) -> DigitalArchitecture:

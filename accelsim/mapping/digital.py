@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import ceil
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
@@ -46,7 +47,7 @@ _RESIDENT_SHARE = 0.75
 """Part of that rest which weights may take through a time loop."""
 HOST_BYTES = 4
 """Bytes an element on the host link: scores travel as FP32."""
-_VECTOR_TILES = tuple(2**power for power in range(13))
+_VECTOR_TILES = tuple(2**power for power in range(21))
 
 
 _Found = tuple[Candidate, Metrics, int]
@@ -67,20 +68,20 @@ def map_workload(graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoic
     """
     best: WorkloadMapping | None = None
     failure: InfeasibleError | None = None
-    tried: set[frozenset[str]] = set()
+    tried: set[tuple[frozenset[str], frozenset[str]]] = set()
     machines = _Machines(arch)
     for share in _ACTIVATION_SHARES:
         try:
             context = _Context(arch, choice, share, machines)
-            placed = context.place(graph)
+            on_chip = context.place(graph)
             # The same placement with less room for streams is never faster.
-            if placed in tried:
+            if (on_chip, context.spilled) in tried:
                 continue
-            mapping = context.map(graph, placed)
+            mapping = context.map(graph, on_chip)
         except InfeasibleError as error:
             failure = error
             continue
-        tried.add(placed)
+        tried.add((on_chip, context.spilled))
         if best is None or mapping.time_s < best.time_s:
             best = mapping
     if best is None:
@@ -133,7 +134,8 @@ class _Context:
         weights = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.role == "weight")
         inputs = sum(graph.tensors[name].bytes for name in graph.inputs)
         spilled = max(live_bytes(graph, set(graph.producers) - on_chip), default=0.0)
-        spilled += sum(t.bytes for t in graph.all_tensors() if t.role == "state" and t.name in self.spilled)
+        inside = self.spilled - set(graph.inputs) - set(graph.producers)
+        spilled += sum(t.bytes for t in graph.all_tensors() if t.role == "state" and t.name in inside)
         peak = self.share * self.capacity + self.peak_bytes
         return WorkloadMapping(graph, ops, on_chip, peak, weights + inputs + spilled, self.seen)
 
@@ -182,7 +184,7 @@ class _Context:
         resident: frozenset[str],
     ) -> LoopMapping:  # fmt: skip
         kept, room = way
-        kept_inside = _body_on_chip(op, graph, self.on_chip) - self.spilled
+        kept_inside = _body_on_chip(op, graph, self.on_chip) - self.spilled - {step_slice(n) for n in self.spilled}
         inner = _Context(self.arch, self.choice, self.share, self.machines, kept_inside, self.spilled)
         body = inner._ops(op.body, room, times * op.steps, resident | set(kept))
         kept_bytes = sum(weights[name] for name in kept)
@@ -415,19 +417,25 @@ def _matrix_stream(c: Candidate, m: Metrics, extra_bytes: float) -> Stream:
 def _vector_stream(
     cycles: float, load: float, store: float, crossing: float, free: float, cores: int, rates: Rates, name: str
 ) -> tuple[Stream, float]:
-    """The fastest cut into 1, 2, 4, ... chunks of which two fit the room for streams, and its time."""
+    """The fastest cut into 1, 2, 4, ... chunks of which two fit the room for streams, and its time.
+
+    Each chunk moves whole bursts.
+    """
     best: tuple[Stream, float] | None = None
     for tiles in _VECTOR_TILES if load + store > 0 else (1,):
         held = (load + store) * (2 / tiles if tiles > 1 else 1)
         if held > free and load + store > 0:
             continue
+        first, last = (ceil(moved / tiles / rates.burst_bytes) * rates.burst_bytes for moved in (load, store))
         stream = Stream(
-            "vector", tiles, tiles if load > 0 else 1, cycles, load, load / tiles, store, store / tiles,
+            "vector", tiles, tiles if load > 0 else 1, cycles, first * tiles, first, last * tiles, last,
             core_share=1.0 / cores, buffer_bytes=held / cores, scratchpad_bytes=crossing + load + store,
         )  # fmt: skip
         time_s = schedule_s(stream.work(0.0), rates)
         if best is None or time_s < best[1]:
             best = stream, time_s
+        if max(load, store) <= tiles * rates.burst_bytes:
+            break
     if best is None:
         least = 2 * (load + store) / _VECTOR_TILES[-1]
         raise InfeasibleError(Infeasible("scratchpad capacity", least, free, "bytes", name))

@@ -79,8 +79,8 @@ def live_bytes(graph: Graph, names: Iterable[str]) -> list[float]:
     held = [0.0] * (len(graph.ops) + 1)
     for name, (first, last) in _lifetimes(graph, roots).items():
         if name in kept:
-            for step in range(first, last + 1):
-                held[step] += graph.tensors[name].bytes
+            size = graph.tensors[name].bytes
+            held[first : last + 1] = [taken + size for taken in held[first : last + 1]]
     return held[: len(graph.ops)]
 
 

@@ -221,7 +221,7 @@ def _with_parameters(
 
 
 def _remedy(generator: str) -> str:
-    return f"copy it from `accelsim show {generator}`"
+    return f"see a bundled workload with `generator: {generator}`, for example with `accelsim show`"
 
 
 def _recipe(document: WorkloadDocument, name: str, path: Path) -> PrecisionRecipe:

@@ -93,6 +93,8 @@ def _collect(graph: Graph, choice: PrecisionChoice, vector_format: str, wanted: 
             continue
         if isinstance(op, Move):
             for name in op.inputs:
+                if graph.tensors[name].role == "weight":
+                    continue
                 wanted.setdefault(name, set()).update(*(wanted.get(output, ()) for output in op.outputs))
         for name, format_name in _operand_formats(op, graph, choice.of(op.name), vector_format).items():
             wanted.setdefault(name, set()).add(format_name)

@@ -22,6 +22,30 @@ RAPID = read_yaml(PATHS["rapid-4core"])
 DRAM = "memory.dram.bandwidth_bytes_per_s"
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "dataflows", "fill_drain"),
+    [
+        ("systolic-64x32", 64, 32, 3, "per_fold"),
+        ("systolic-256x256-os", 256, 256, ["output_stationary"], "per_fold"),
+        ("systolic-8x16-is-overlapped", 8, 16, ["input_stationary"], "overlapped"),
+    ],
+)
+def test_systolic_arrays_of_any_size_by_name(name, rows, columns, dataflows, fill_drain):
+    description = load_architecture(name).description
+    assert (description.array.rows.value, description.array.columns.value) == (rows, columns)
+    assert description.array.fill_drain == fill_drain
+    if isinstance(dataflows, list):
+        assert list(description.array.dataflows) == dataflows
+    assert description.scratchpad.capacity_bytes.value == 1024 * rows * columns
+    assert all(constant.source for constant in description.constants().values())
+
+
+@pytest.mark.parametrize("name", ["systolic-0x3", "systolic-64x", "systolic-64x32-xs", "systolic-99999999x3"])
+def test_a_systolic_name_that_is_none_is_refused(name):
+    with pytest.raises(InputError):
+        load_architecture(name)
+
+
 @pytest.fixture(scope="module")
 def rapid():
     return load_architecture("rapid-4core")

@@ -16,7 +16,7 @@ from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
 from accelsim.mapping.tiles import tiles_of
 from accelsim.workload.ops import MatMul
 
-REFERENCE = Path(__file__).parents[1] / "reference" / "systolic_cycles.csv"
+REFERENCE = Path(__file__).parents[2] / "validation" / "systolic" / "systolic_cycles.csv"
 IDEAL = Machine(
     cores=1, rows=32, columns=32, reduction_per_pe=1, columns_per_pe=1, arrays=1, weight_stationary=True,
     output_stationary=True, input_stationary=True, overlapped=False, accumulator_bytes=0.0, capacity_bytes=1e18,
@@ -156,7 +156,7 @@ def rows():
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['layer']}-{row['array_rows']}-{row['dataflow']}")
 def test_cycles_of_the_reference_program(row):
-    """SCALE-Sim 3.0.0 without stalls; see tests/reference/README.md."""
+    """SCALE-Sim 3.0.0 without stalls; see validation/systolic/README.md."""
     m, n, k = int(row["M"]), int(row["N"]), int(row["K"])
     machine = IDEAL._replace(rows=int(row["array_rows"]), columns=int(row["array_cols"]))
     problem = Problem(1, m, n, k, 1, 1, 1, 1, 1, 1.0, 1.0, 1.0, 1.0, True, True, True)

@@ -57,7 +57,7 @@ def weight_sweeps(graph: Graph) -> int:
 
 class TestEveryWorkload:
     def test_the_set(self):
-        assert [name for name, _ in list_workloads()] == sorted(SMALL)
+        assert set(SMALL) <= {name for name, _ in list_workloads()}
         assert all(description for _, description in list_workloads())
 
     @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -44,9 +44,7 @@ def matrix_stack(name: str, layers: int, size: int, batch: int, *, cell: bool) -
         weight, product, after = (f"{index}.{part}" for part in ("weight", "product", "output"))
         tensors[weight] = Tensor(weight, (size, size), "weight")
         tensors |= {made: Tensor(made, (batch, size)) for made in (product, after)}
-        ops.append(
-            MatMul(name=f"layer.{index}", inputs=(before, weight), outputs=(product,), m=batch, n=size, k=size)
-        )
+        ops.append(MatMul(name=f"layer.{index}", inputs=(before, weight), outputs=(product,), m=batch, n=size, k=size))
         function, elements = ("lstm_cell", max(1, batch * size // _GATES)) if cell else ("relu", batch * size)
         ops.append(
             Elementwise(

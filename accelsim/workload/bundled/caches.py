@@ -35,13 +35,13 @@ class CachingBuilder(TransformerBuilder):
         self.carried: list[tuple[str, str]] = []
 
     def cached_keys(self, name: str, source: str, heads: Heads) -> str:
-        """Write ``source`` (batch, rows, key heads * size) into the key cache ``name``; what attention reads of it."""
+        """Write ``source`` (batch, rows, key heads * size) to key cache ``name``; returns what attention reads."""
         batch, rows, _ = self.shape(source)
         shapes = [(batch, heads.keys, heads.size, count) for count in (rows, self.context or rows)]
         return self._cached(name, source, *shapes)
 
     def cached_values(self, name: str, source: str, heads: Heads) -> str:
-        """Write ``source`` (batch, rows, key heads * size) into the value cache ``name``; what attention reads of it."""
+        """Write ``source`` (batch, rows, key heads * size) to value cache ``name``; returns what attention reads."""
         batch, rows, _ = self.shape(source)
         shapes = [(batch, heads.keys, count, heads.size) for count in (rows, self.context or rows)]
         return self._cached(name, source, *shapes)

@@ -1,7 +1,8 @@
 """A mixture of experts: a router sends each row to a few of many feed-forward networks.
 
 Which experts are touched depends on the data. Counted are the weights of the expected number of distinct experts, with
-the rows spread evenly over them; the other experts' weights are listed (they are stored) and not read.
+the rows spread evenly over them; the other experts' weights are listed (they are stored) and not read. The steps of a
+decode loop all touch the same ones, so that a mapping which keeps them on chip through the loop keeps too few.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from math import prod
 
 from accelsim.workload.bundled.transformer import TransformerBuilder
-from accelsim.workload.ops import Move
 
 __all__ = ["Experts", "add_experts"]
 

@@ -44,8 +44,8 @@ def heads_of(workload: str, width: int, heads: int, kv_heads: int | None = None)
 def check_at_most(workload: str, field: str, value: int, bound_name: str, bound: int) -> None:
     """Refuse more positions than the model has."""
     if value > bound:
-        rule = f"must be at most {bound_name} = {bound}"
-        raise InputError(rule, file=f"workload {workload}", field=field, value=value)
+        where, remedy = f"workload {workload}", f"give fewer, or raise {bound_name}"
+        raise InputError(f"must be at most {bound_name} = {bound}", file=where, field=field, value=value, remedy=remedy)
 
 
 class TransformerBuilder(GraphBuilder):

@@ -27,6 +27,7 @@ _CIFAR_SMALLEST_IMAGE = 4
 _CIFAR_LAYERS_OUTSIDE_BLOCKS = 2
 
 _Block = Callable[[GraphBuilder, str, str, int, int], str]
+_Shortcut = Callable[[GraphBuilder, str, str, int, int], str]
 
 
 def resnet_18(*, image_size: Size, classes: Size, batch: Size = 1) -> Graph:
@@ -53,7 +54,7 @@ def cifar_resnet(*, depth: Depth, image_size: Size, classes: Size, batch: Size =
     Raises:
         InputError: a depth that is not 6n + 2.
     """
-    name = f"resnet-{depth}"
+    name = "cifar-resnet"
     blocks, rest = divmod(depth - _CIFAR_LAYERS_OUTSIDE_BLOCKS, 2 * len(_CIFAR_CHANNELS))
     if rest or blocks < 1:
         raise InputError("must be 6n + 2", file=f"workload {name}", field="depth", value=depth, remedy="such as 20, 32")
@@ -103,9 +104,6 @@ def _padded(build: GraphBuilder, name: str, source: str, channels: int, stride: 
     (here,) = build.move(f"{name}.shortcut.slice", "slice", [source], (batch, old, height, width))
     (here,) = build.move(f"{name}.shortcut.pad", "pad", [here], (batch, channels, height, width))
     return here
-
-
-_Shortcut = Callable[[GraphBuilder, str, str, int, int], str]
 
 
 def _basic_block(
