@@ -332,21 +332,17 @@ def _subject(arguments: argparse.Namespace) -> Graph | Architecture:
     name = arguments.workload
     path = Path(name)
     architectures = [each for each, _ in list_architectures()]
-    if name in architectures or (path.parts and _is_folder(path)):
+    if name in architectures or os.path.isdir(name):
         return load_architecture(name)
     if path.suffix in (".yaml", ".yml") and "kind" in read_yaml(path):
         return load_architecture(name)
     workloads = [each for each, _ in list_workloads()]
     if path.suffix or name.partition(":")[0] in workloads:
         return _workload(arguments)
-    raise UnknownNameError("workload or architecture", name, [*workloads, *architectures])
-
-
-def _is_folder(path: Path) -> bool:
     try:
-        return path.is_dir()
-    except OSError:  # the name is too long, say
-        return False
+        return load_architecture(name)  # one that is made from its name
+    except UnknownNameError:
+        raise UnknownNameError("workload or architecture", name, [*workloads, *architectures]) from None
 
 
 def _schema(arguments: argparse.Namespace) -> None:

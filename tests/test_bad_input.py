@@ -60,7 +60,7 @@ def test_unknown_names_suggest_the_nearest(refused, arguments, parts):
         (["simulate", "", "rapid-4core"], ["workload argument: ''", "name:key=value"]),
         (["simulate", "lstm", ""], ["'' is not a known architecture"]),
         (["show", ""], ["'' is not a known workload or architecture"]),
-        (["show", "x" * 5000], ["is not a known workload or architecture"]),
+        (["show", "x" * 5000], ["'xxx", "too long"]),
         (["simulate", "lstm", "x" * 5000], ["architecture: 'xxx", "too long"]),
     ],
 )

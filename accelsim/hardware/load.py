@@ -167,8 +167,7 @@ def _replace(data: dict[str, Any], path: str, value: object, parameters: Mapping
         here = here.get(part) if isinstance(here, dict) else None
     if not isinstance(here, dict) or (last not in here and path not in parameters):
         raise UnknownNameError("parameter path", path, parameters, file=file)
-    constant = isinstance(parameters.get(path), Constant | None) and path in parameters
-    if constant and isinstance(value, int | float) and not isinstance(value, bool):
+    if path in parameters and isinstance(parameters[path], Constant | None) and isinstance(value, int | float):
         here[last] = {"value": value, "source": "override"}
     else:
         here[last] = value

@@ -195,9 +195,10 @@ def test_an_overridden_constant_is_no_longer_assumed(rapid):
 
 
 def test_overrides_add_up(rapid):
-    other = rapid.override({"cores": 2}).override({DRAM: 1e11, "cores": 3})
+    other = rapid.override({"cores": 2, "leakage_w": 1}).override({DRAM: 1e11, "cores": 3})
     assert other.description.n_cores == 3
-    assert other.overrides == {"cores": 3, DRAM: 1e11}
+    assert other.description.leakage_w.value == 1
+    assert other.overrides == {"cores": 3, "leakage_w": 1, DRAM: 1e11}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,16 @@ def test_result_says_that_it_is_calibrated_and_how_far_that_goes(main_job):
     assert any("recipe" in note and "joint.*" in note for note in main_job.notes)
 
 
+def test_three_figures_do_not_identify_the_constants():
+    """A quite different point inside the ranges matches the published figures as well."""
+    other = load_workload("rnnt-lm-fusion", search="alsd", lm_steps_fraction=1.0, host_seconds_per_step=300e-6)
+    slower = load_architecture("rapid-4core").override({"memory.dram.bandwidth_bytes_per_s": 80e9})
+    found = compare_precisions(other, slower, ["fp16", "int4"], intervals=False)
+    assert found.speedup == pytest.approx(3.4, abs=0.2)
+    assert found.evaluations["int4"].real_time_factor == pytest.approx(0.06, abs=0.01)
+    assert found.compression == pytest.approx(7.6, abs=0.1)
+
+
 def test_no_calibration_note_on_another_architecture():
     run = estimate(
         load_workload("rnnt-lm-fusion", audio_s=0.2), load_architecture("systolic-32x32"), "int4", intervals=False
