@@ -142,6 +142,7 @@ def test_workload_parameters_that_break_a_rule(refused, workload, parts):
         (["--value", "sr=16000"], ["values: is for ONNX models"]),
         (["--shape", "input=1x0"], ["--shape: input: '1x0' must be sizes of 1 or more", "1x3x224x224"]),
         (["--shape", "input=1x²"], ["'1x²' must be sizes of 1 or more"]),
+        (["--shape", f"input={'9' * 5000}"], ["must be sizes of 1 or more"]),
         (["--shape", "input"], ["--shape: 'input' must be NAME=VALUE"]),
         (["--shape", "a=1", "--shape", "a=2"], ["--shape: a: stands twice"]),
         (["--value", "sr=fast"], ["--value: sr: 'fast' must be a number"]),

@@ -247,10 +247,22 @@ def test_show_an_architecture(cli):
     assert ("--json has them whole" in out) == any(line.endswith(" ...") for line in out.splitlines())
 
 
+def test_show_a_machine_that_spends_nothing(cli, tmp_path):
+    """An efficiency that is not finite is null in JSON, which has no infinity."""
+    data = (bundled_folder("architectures") / "systolic-32x32" / "architecture.yaml").read_text()
+    data = re.sub(r"(energy_pj_per_mac|leakage_w): \{.*\}", r"\1: {value: 0, source: a test}", data)
+    path = tmp_path / "free.yaml"
+    path.write_text(data)
+    document = one_document(cli("show", path, "--json")[1])
+    assert {peak["ops_per_joule"] for peak in document["peaks"].values()} == {None}
+    assert "unbounded" in cli("show", path)[1]
+
+
 def test_show_a_workload(cli):
     code, out, err = cli("show", "rnnt-lm-fusion:audio_s=2")
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 120
+    assert re.search(r"prefix_cache +yes", out)
     assert says(out, "2 s of audio", "parameters", "assumed", "precision recipes", "encoder.0", "joint.output")
     document = one_document(cli("show", "rnnt-lm-fusion:audio_s=2", "--json")[1])
     graph = accelsim.load_workload("rnnt-lm-fusion", audio_s=2)
@@ -267,14 +279,14 @@ def test_show_an_array_that_is_made_from_its_name(cli):
 
 def test_show_files(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "chip"
+    folder = tmp_path / "chip.v2"
     folder.mkdir()
     rapid = (bundled_folder("architectures") / "rapid-4core" / "architecture.yaml").read_text()
     (folder / "architecture.yaml").write_text(rapid)
     (tmp_path / "net.yaml").write_text((bundled_folder("workloads") / "lstm.yaml").read_text())
-    assert cli("show", "chip")[1] == cli("show", "chip/architecture.yaml")[1] == cli("show", "rapid-4core")[1]
+    assert cli("show", "chip.v2")[1] == cli("show", "chip.v2/architecture.yaml")[1] == cli("show", "rapid-4core")[1]
     assert cli("show", "net.yaml")[1].startswith("net\n")
-    assert cli("simulate", "net.yaml", "chip", "--no-intervals")[0] == 0
+    assert cli("simulate", "net.yaml", "chip.v2", "--no-intervals")[0] == 0
 
 
 @pytest.mark.parametrize("what", ["architecture", "workload"])

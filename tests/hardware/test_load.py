@@ -1,25 +1,21 @@
-"""Architectures: the bundled ones and their published peaks, overrides, and what a bad description is told."""
+"""Architectures: the bundled ones and their published peaks, and what a bad description is told."""
 
 import copy
 import json
 import math
-import time
 
-import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from accelsim.documents import bundled_folder, read_yaml
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.load import list_architectures, load_architecture
+from tests.hardware.conftest import refusal
 
 BUNDLED = [name for name, _ in list_architectures()]
 PATHS = {name: bundled_folder("architectures") / name / "architecture.yaml" for name in BUNDLED}
 RAPID = read_yaml(PATHS["rapid-4core"])
-DRAM = "memory.dram.bandwidth_bytes_per_s"
 
 
 @pytest.mark.parametrize(
@@ -46,11 +42,6 @@ def test_a_systolic_name_that_is_none_is_refused(name):
         load_architecture(name)
 
 
-@pytest.fixture(scope="module")
-def rapid():
-    return load_architecture("rapid-4core")
-
-
 def changed(path, value, data=RAPID):
     """A copy of the description with ``value`` at the dotted ``path``; an ellipsis removes the field."""
     data = copy.deepcopy(data)
@@ -75,23 +66,6 @@ def load(tmp_path):
         return load_architecture(path)
 
     return loaded
-
-
-def refusal(call, *arguments, kind=InputError):
-    with pytest.raises(kind) as caught:
-        call(*arguments)
-    return str(caught.value)
-
-
-def outcome(call, argument):
-    """What the call gives and "", or None and the message of its refusal, which is short and can be printed."""
-    try:
-        return call(argument), ""
-    except InputError as error:
-        message = str(error)
-    message.encode()
-    assert len(message) < 2000
-    return None, message
 
 
 # Bundled architectures
@@ -167,148 +141,22 @@ def test_energy_scales_with_the_square_of_the_voltage_and_leakage_with_the_volta
     assert clock.leakage_scale == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("topology", "links", "hops_of_4", "hops_of_36"),
+    [("ring", 2, 1.0, 9.0), ("mesh", 4, 4 / 3, 4.0), ("crossbar", 1, 1, 1)],
+)
+def test_distances_on_chip(rapid, topology, links, hops_of_4, hops_of_36):
+    network = rapid.override({"interconnect.topology": topology}).description.interconnect
+    assert network.links_per_core == links
+    assert network.mean_hops(1) == 0
+    assert network.mean_hops(4) == pytest.approx(hops_of_4)
+    assert network.mean_hops(36) == pytest.approx(hops_of_36)
+
+
 def test_no_unit_for_a_format(rapid):
     message = refusal(lambda: rapid.description.unit("int8", op="layer.0"), kind=UnsupportedError)
     for part in ("rapid-4core", "layer.0", "'int8'", "no matrix unit", "fp16, hfp8, fp8_e4m3, int4, int2"):
         assert part in message
-
-
-# Overrides
-
-
-def test_an_override_changes_the_copy_alone(rapid):
-    before = rapid.description.model_dump()
-    other = rapid.override({DRAM: 150e9})
-    assert other.description.memory.dram.bandwidth_bytes_per_s.value == 150e9
-    assert other.overrides == {DRAM: 150e9}
-    assert rapid.description.model_dump() == before
-    assert rapid.overrides == {}
-
-
-def test_an_overridden_constant_is_no_longer_assumed(rapid):
-    assert DRAM in rapid.assumed()
-    other = rapid.override({DRAM: 1e6})  # far outside of the range that was assumed
-    assert DRAM not in other.assumed()
-    constant = other.constants()[DRAM]
-    assert (constant.low, constant.high, constant.source) == (None, None, "override")
-    assert len(other.assumed()) == len(rapid.assumed()) - 1
-
-
-def test_overrides_add_up(rapid):
-    other = rapid.override({"cores": 2, "leakage_w": 1}).override({DRAM: 1e11, "cores": 3})
-    assert other.description.n_cores == 3
-    assert other.description.leakage_w.value == 1
-    assert other.overrides == {"cores": 3, "leakage_w": 1, DRAM: 1e11}
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("interconnect.topology", "mesh"), ("array.fill_drain", "per_fold"), ("array.clock", "core"),
-        ("array.dataflows", ["output_stationary", "weight_stationary"]), ("vector.format", "bf16"),
-        ("array.units.int4.accumulator", "fp32"), ("description", "another"),
-    ],
-)  # fmt: skip
-def test_words_can_be_overridden_too(rapid, path, value):
-    assert rapid.override({path: value}).description.parameters()[path] in (value, tuple(value))
-
-
-@pytest.mark.parametrize("path", ["array.units.int4.energy_pj_per_mac", "clocks.core.clock_hz", "cores", "leakage_w"])
-@pytest.mark.parametrize("value", [3, 3.0, np.int64(3), np.float32(3)])
-def test_numbers_of_any_kind(rapid, path, value):
-    other = rapid.override({path: value})
-    assert other.constants()[path].value == 3
-    json.dumps(other.overrides)  # provenance can be written
-
-
-def test_every_constant_can_be_overridden_by_its_own_value(rapid):
-    values = {path: constant.value for path, constant in rapid.constants().items()}
-    other = rapid.override(values)
-    assert {path: constant.value for path, constant in other.constants().items()} == values
-    assert other.assumed() == {}
-
-
-def test_a_constant_that_the_file_leaves_out_can_be_given():
-    systolic = load_architecture("systolic-32x32")
-    assert systolic.description.area_mm2 is None
-    assert systolic.override({"area_mm2": 2.5}).description.area_mm2.value == 2.5
-    voltages = {"clocks.core.voltage_v": 0.8, "clocks.core.nominal_voltage_v": 0.7}
-    assert systolic.override(voltages).description.clocks["core"].voltage_v.value == 0.8
-
-
-def test_a_constant_with_an_owner_of_its_own(rapid):
-    stated = {"value": 5, "low": 4, "high": 6, "source": "assumed", "why": "a test"}
-    assert rapid.override({"leakage_w": stated}).assumed()["leakage_w"].high == 6
-
-
-@pytest.mark.parametrize(
-    ("path", "near"),
-    [
-        ("memory.dram.bandwith_bytes_per_s", DRAM), ("clocks.core.clockhz", "clocks.core.clock_hz"),
-        ("array.units.int4.energy", "array.units.int4.energy_pj_per_mac"), ("core", "cores"),
-        ("interconnect.topologie", "interconnect.topology"), ("memory.dram.bandwidth", DRAM),
-    ],
-)  # fmt: skip
-def test_unknown_paths_suggest_the_nearest(rapid, path, near):
-    message = refusal(rapid.override, {path: 1}, kind=UnknownNameError)
-    assert message.startswith(f"override of rapid-4core: {path!r} is not a known parameter path.")
-    assert f"Did you mean {near!r}" in message
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "rule"),
-    [
-        (DRAM, -1.0, "-1.0 must be positive"),
-        (DRAM, 0, "0 must be positive"),
-        (DRAM, math.nan, "nan must be a finite number"),
-        (DRAM, math.inf, "inf must be a finite number"),
-        (DRAM, 10**400, "is too large a number"),
-        (DRAM, True, "must be a number"),
-        (DRAM, "fast", "'fast' must be a number"),
-        ("cores", 2.5, "2.5 must be a whole number of 1 or more"),
-        ("cores", 0, "0 must be a whole number of 1 or more"),
-        ("cores", 1e9, "must be from 1 to 100,000"),
-        ("leakage_w", -0.1, "-0.1 must not be negative"),
-        ("memory.dram.efficiency", 1.2, "1.2 must be above 0 and at most 1"),
-        ("clocks.core.voltage_v", 1e300, "must be from 0.01 to 100"),
-        ("interconnect.topology", "torus", "'torus' must be 'ring', 'mesh' or 'crossbar'"),
-        ("array.fill_drain", 3, "must be 'per_fold' or 'overlapped'"),
-        ("array.units.int4.accumulator", "fp17", "'fp17' is not a known format. Did you mean 'fp16'?"),
-        ("array.clock", "corr", "'corr' is not a known clock. Did you mean 'core'?"),
-        ("memory.dram", 5, "5 must be a mapping of fields"),
-        ("kind", "fpga", "'fpga' must be 'digital'"),
-    ],
-)
-def test_values_that_break_a_rule(rapid, path, value, rule):
-    message = refusal(rapid.override, {path: value})
-    assert message.startswith(f"override of rapid-4core: {path}: ")
-    assert rule in message
-
-
-@pytest.mark.parametrize(
-    ("path", "text", "number"),
-    [
-        (DRAM, "150GB/s", "1.5e+11"), (DRAM, "150 GB/s", "1.5e+11"), ("scratchpad.capacity_bytes", "2MiB", "2097152"),
-        ("clocks.core.clock_hz", "1.6 GHz", "1.6e+09"), ("memory.dram.latency_s", "150ns", "1.5e-07"),
-        ("array.units.int4.energy_pj_per_mac", "109 fJ", "0.109"), ("leakage_w", "400 mW", "0.4"),
-    ],
-)  # fmt: skip
-def test_a_text_with_a_unit_is_told_the_plain_number(rapid, path, text, number):
-    message = refusal(rapid.override, {path: text})
-    assert message.startswith(f"override of rapid-4core: {path}: {text!r} must be a plain number")
-    written = message.rpartition("Write ")[2].removesuffix(".")
-    assert float(written) == pytest.approx(float(number))
-
-
-@pytest.mark.parametrize("values", [["cores"], "cores=2", {5: 1}, None])
-def test_overrides_that_are_no_mapping(rapid, values):
-    assert "must map dotted paths to values" in refusal(rapid.override, values)
-
-
-def test_an_array_beyond_what_counts_exactly(rapid):
-    message = refusal(rapid.override, {"array.rows": 1e5, "array.columns": 1e5, "array.per_core": 1e3})
-    assert "MACs a cycle" in message
-    assert "Lower rows, columns" in message
 
 
 # Files
@@ -391,84 +239,6 @@ def test_a_clock_with_a_dot_in_its_name(load):
 def test_of_several_missing_fields_the_first_is_named_and_the_rest_counted(load):
     data = changed("memory", ..., changed("host", ..., changed("dma", ...)))
     assert "memory: is missing (and 2 more)" in refusal(load, data)
-
-
-# Fuzz
-
-junk = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.just("3 GHz") | st.just(10**400),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def places(node, path=()):
-    """The path of every field of a description."""
-    for key, value in node.items():
-        yield (*path, key)
-        if isinstance(value, dict):
-            yield from places(value, (*path, key))
-
-
-@st.composite
-def descriptions(draw):
-    """A bundled description with a few fields removed, renamed or replaced."""
-    data = copy.deepcopy(RAPID)
-    for place in draw(st.lists(st.sampled_from(list(places(RAPID))), max_size=3)):
-        here = data
-        for part in place[:-1]:
-            here = here.get(part) if isinstance(here, dict) else None
-        if not isinstance(here, dict) or place[-1] not in here:
-            continue
-        value = here.pop(place[-1])
-        action = draw(st.sampled_from(["remove", "rename", "replace", "replace"]))
-        if action == "rename":
-            here[draw(st.text(max_size=8))] = value
-        elif action == "replace":
-            here[place[-1]] = draw(junk)
-    return data
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=descriptions() | st.dictionaries(st.text(max_size=5), junk, max_size=4))
-def test_any_description_loads_or_is_refused_with_one_message(tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
-    path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8", errors="surrogatepass")
-    began = time.process_time()
-    architecture, message = outcome(load_architecture, path)
-    if architecture is None:
-        assert message.startswith(str(path))
-    else:
-        assert architecture.constants()
-        for name in architecture.description.array.units:
-            assert 0 < architecture.description.peak_ops_per_s(name) < math.inf
-            assert architecture.description.peak_ops_per_joule(name) > 0
-    assert time.process_time() - began < 2
-
-
-@settings(max_examples=50, deadline=None)
-@given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
-def test_any_bytes_are_refused_with_one_message(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "bytes.yaml"
-    path.write_bytes(content)
-    assert refusal(load_architecture, path).startswith(str(path))
-
-
-LEAVES = list(load_architecture("rapid-4core").description.parameters())
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    values=st.dictionaries(st.sampled_from([*LEAVES, "memory", "array.units", "x.y", ""]), junk, min_size=1, max_size=2)
-)
-def test_any_override_is_taken_or_refused_with_one_message(rapid, values):
-    before = rapid.description.model_dump()
-    other, message = outcome(rapid.override, values)
-    if other is None:
-        assert message.startswith("override of rapid-4core: ")
-    else:
-        assert set(other.overrides) == set(values)
-    assert rapid.description.model_dump() == before
 
 
 # Schema
