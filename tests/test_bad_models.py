@@ -1,11 +1,13 @@
 """Models that cannot be: ONNX files with slips in them, and graphs made in Python that are not consistent."""
 
+from dataclasses import replace
+
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 import accelsim
-from accelsim.errors import GraphError
+from accelsim.errors import InputError
 from accelsim.workload.graph import Graph, Tensor
 from accelsim.workload.ops import Conv, Loop, MatMul, Recurrent
 from tests.conftest import says
@@ -111,8 +113,10 @@ def loop(**changes):
         (lambda: graph([product("a", "x", "y", k=5)], SHAPES), ["a: needs 10 elements of 'x'", "(2, 4)", "8"]),
         (lambda: graph([product("a", "x", "y")], SHAPES | {"w": (4, 4)}), ["a: needs 12 elements of 'w'", "(4, 4)"]),
         (lambda: graph([product("a", "x", "y")], SHAPES | {"y": (2, 4)}), ["a: needs 6 elements of 'y'"]),
-        (lambda: graph([product("a", "x", "y")], SHAPES | {"x": (-2, -4)}), ["tensor x: (-2, -4) has a size below 1"]),
-        (lambda: graph([product("a", "x", "y", m=0)], SHAPES | {"x": (0, 4), "y": (0, 3)}), ["x", "size below 1"]),
+        (lambda: graph([product("a", "x", "y")], SHAPES | {"x": (-2, -4)}),
+         ["tensor x: (-2, -4) must have whole sizes from 1"]),
+        (lambda: graph([product("a", "x", "y", m=0)], SHAPES | {"x": (0, 4), "y": (0, 3)}),
+         ["tensor x: (0, 4) must have whole sizes from 1"]),
         (lambda: graph([product("a", "v", "y")], SHAPES), ["a: ", "'v'"]),
         (lambda: graph([product("a", "x", "v")], SHAPES), ["a: ", "'v'"]),
         (lambda: graph([product("a", "x", "y"), product("a", "x", "y")], SHAPES), ["a: stands twice"]),
@@ -121,10 +125,15 @@ def loop(**changes):
         (lambda: graph([lstm(hidden_size=5)], SEQUENCE), ["r: needs 80 elements of 'w'"]),
         (lambda: graph([conv()], IMAGE | {"w": (8, 3, 5, 5)}), ["c: needs 216 elements of 'w'"]),
         (lambda: graph([conv(output_size=(3, 4))], IMAGE), ["c: needs 96 elements of 'y'"]),
+        (lambda: graph([product("a", "x", "y", m=-2, k=-4)], SHAPES), ["a.m: -2 must be a whole number from 1"]),
+        (lambda: graph([replace(product("a", "x", "y"), inputs=("x",))], SHAPES), ["a: has 1 inputs and 1 outputs"]),
+        (lambda: graph([replace(product("a", "x", "y"), outputs=())], SHAPES), ["a: has 2 inputs and 0 outputs"]),
+        (lambda: graph([lstm(cell="lstn")], SEQUENCE), ["r.cell: 'lstn' is not a known recurrent cell", "'lstm'"]),
+        (lambda: graph([product("a", "x", "y"), product("b", "x", "y")], SHAPES), ["makes 'y', as 'b' does"]),
         (lambda: graph([loop(carried=(("y", "x"),))], SHAPES), ["l: carries 'y' into 'x' of another shape"]),
     ],
 )  # fmt: skip
 def test_graphs_that_are_not_consistent(make, parts):
-    with pytest.raises(GraphError) as caught:
+    with pytest.raises(InputError) as caught:
         make()
     assert says(str(caught.value), "workload made: ", *parts)

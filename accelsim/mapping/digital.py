@@ -79,7 +79,9 @@ def map_workload(graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoic
                 continue
             mapping = context.map(graph, on_chip)
         except InfeasibleError as error:
-            failure = error
+            # The attempt with the most room says best what is missing.
+            if failure is None or error.infeasible.bound > failure.infeasible.bound:
+                failure = error
             continue
         tried.add((on_chip, context.spilled))
         if best is None or mapping.time_s < best.time_s:

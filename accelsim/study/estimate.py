@@ -37,10 +37,14 @@ def metric_intervals(
     low, high = _with(evaluation.latency_s, spans[f"latency_s{suffix}"])
     intervals = {"latency_s": (low, high), "energy_j": _with(evaluation.energy_j, spans[f"energy_j{suffix}"])}
     workload = evaluation.workload
-    intervals["throughput_per_s"] = (workload.batch / high, workload.batch / low)
+    intervals["throughput_per_s"] = (_rate(workload.batch, high), _rate(workload.batch, low))
     if workload.audio_s:
         intervals["real_time_factor"] = (low / workload.audio_s, high / workload.audio_s)
     return intervals
+
+
+def _rate(samples: int, seconds: float) -> float:
+    return samples / seconds if seconds > 0 else float("inf")
 
 
 def _with(value: float, span: tuple[float, float]) -> tuple[float, float]:

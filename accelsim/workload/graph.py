@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import prod
-from typing import Literal
+from math import isfinite, prod
+from typing import Literal, get_args
+
+import numpy as np
 
 from accelsim.documents import Constant
-from accelsim.errors import GraphError
+from accelsim.errors import GraphError, UnknownNameError
 from accelsim.numerics import FORMATS
-from accelsim.workload.ops import Conv, Host, Loop, MatMul, Op, Recurrent
+from accelsim.workload.ops import GATES, Conv, Host, Loop, MatMul, Op, Recurrent
 
 __all__ = ["Calibration", "Graph", "PrecisionRecipe", "Residual", "Role", "Tensor"]
 
 Role = Literal["weight", "activation", "state", "constant"]
+MAX_SIZE = 10**12
+"""Largest size of a tensor or loop; products of a few of them still count exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,9 @@ class Graph:
 def _check(graph: Graph) -> None:
     """Order, producers and shapes agree; the first that does not is named."""
     where = f"workload {graph.name}"
+    _check_totals(graph, where)
+    for name, tensor in graph.tensors.items():
+        _check_tensor(name, tensor, where)
     made = set(graph.inputs) | {name for name, tensor in graph.tensors.items() if tensor.role != "activation"}
     producers = {output: op.name for op in graph.ops for output in op.outputs}
     names: set[str] = set()
@@ -204,14 +211,62 @@ def _check(graph: Graph) -> None:
         for name in op.inputs:
             if name not in made:
                 raise GraphError(_unmade(name, producers), file=where, field=op.name)
+        twice = [name for name in op.outputs if producers[name] != op.name]
+        if twice:
+            raise GraphError(f"makes {twice[0]!r}, as {producers[twice[0]]!r} does", file=where, field=op.name)
         made.update(op.outputs)
+        _check_op(op, where)
         _check_shapes(graph, op, where)
     for name in (*graph.inputs, *graph.outputs):
         if name not in graph.tensors or name not in made:
             raise GraphError(f"lists {name!r}, which nothing makes", file=where, field="inputs and outputs")
-    for tensor in graph.tensors.values():
-        if any(size < 1 for size in tensor.shape):
-            raise GraphError("has a size below 1", file=where, field=f"tensor {tensor.name}", value=tensor.shape)
+
+
+def _check_totals(graph: Graph, where: str) -> None:
+    if not _whole(graph.batch):
+        raise GraphError("must be a whole number of 1 or more", file=where, field="batch", value=graph.batch)
+    if graph.audio_s is not None and not (isfinite(graph.audio_s) and graph.audio_s > 0):
+        raise GraphError("must be positive seconds", file=where, field="audio_s", value=graph.audio_s)
+
+
+def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
+    field = f"tensor {name}"
+    if tensor.name != name:
+        raise GraphError(f"is listed under the name {name!r}", file=where, field=field, value=tensor.name)
+    if not all(_whole(size) for size in tensor.shape):
+        rule = f"must have whole sizes from 1 to {MAX_SIZE:.0e}"
+        raise GraphError(rule, file=where, field=field, value=tensor.shape)
+    if tensor.role not in get_args(Role):
+        raise UnknownNameError("role of a tensor", tensor.role, get_args(Role), file=where, field=field)
+    if tensor.format is not None and tensor.format not in FORMATS:
+        raise UnknownNameError("format", tensor.format, FORMATS, file=where, field=field)
+
+
+_OPERANDS = {MatMul: 2, Conv: 2, Recurrent: 3}
+_SIZES: dict[type[Op], tuple[str, ...]] = {
+    MatMul: ("groups", "m", "n", "k"),
+    Conv: ("batch", "in_channels", "out_channels", "groups"),
+    Recurrent: ("steps", "batch", "input_size", "hidden_size", "directions"),
+    Loop: ("steps",),
+}
+
+
+def _check_op(op: Op, where: str) -> None:
+    """Operands are there, sizes are whole and positive."""
+    least = _OPERANDS.get(type(op), 0)
+    if len(op.inputs) < least or (least and not op.outputs):
+        rule = f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs; it needs {least} and 1 or more"
+        raise GraphError(rule, file=where, field=op.name)
+    for name in _SIZES.get(type(op), ()):
+        if not _whole(getattr(op, name)):
+            rule = f"must be a whole number from 1 to {MAX_SIZE:.0e}"
+            raise GraphError(rule, file=where, field=f"{op.name}.{name}", value=getattr(op, name))
+    if isinstance(op, Recurrent) and op.cell not in GATES:
+        raise UnknownNameError("recurrent cell", op.cell, GATES, file=where, field=f"{op.name}.cell")
+
+
+def _whole(size: object) -> bool:
+    return isinstance(size, int | np.integer) and not isinstance(size, bool) and bool(1 <= size <= MAX_SIZE)
 
 
 def _unmade(name: str, producers: dict[str, str]) -> str:
@@ -225,8 +280,7 @@ def _check_shapes(graph: Graph, op: Op, where: str) -> None:
     if isinstance(op, MatMul):
         groups_read = 1 if op.shared_input else op.groups
         expected = {op.inputs[0]: groups_read * op.m * op.k, op.outputs[0]: op.groups * op.m * op.n}
-        if len(op.inputs) > 1:
-            expected[op.inputs[1]] = op.groups * op.k * op.n
+        expected[op.inputs[1]] = op.groups * op.k * op.n
     elif isinstance(op, Conv):
         weight = op.in_channels * op.out_channels // op.groups * prod(op.kernel)
         expected = {

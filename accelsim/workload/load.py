@@ -162,9 +162,13 @@ def _find(name_or_path: str | Path) -> Path:
         return path
     name = str(name_or_path)
     bundled = bundled_folder("workloads") / f"{name}.yaml"
-    if re.fullmatch(r"[\w.-]+", name, re.ASCII) and bundled.is_file():
+    if re.fullmatch(r"[\w.-]{1,200}", name, re.ASCII) and bundled.is_file():
         return bundled
-    if path.is_file():
+    try:
+        a_file = path.is_file()
+    except OSError:  # the name is too long, say
+        a_file = False
+    if a_file:
         raise InputError("is neither a workload file nor an ONNX model", file=path, remedy="name it .yaml or .onnx")
     raise UnknownNameError("workload", name, [each.stem for each in _bundled()])
 
