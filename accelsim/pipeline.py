@@ -15,7 +15,7 @@ from accelsim.engine.timeline import Timeline
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.digital import map_workload
 from accelsim.mapping.lower import Detail, lower
-from accelsim.mapping.placement import is_view
+from accelsim.mapping.placement import is_view, read_whole
 from accelsim.mapping.records import WorkloadMapping
 from accelsim.mapping.taskgraph import TaskGraph
 from accelsim.units import fs_to_s
@@ -190,17 +190,11 @@ class Evaluation:
     def _compulsory_bytes(self) -> float:
         """What must cross the memory interface once: weights read whole, outputs, and the inputs of matrix work."""
         graph = self.graph
-        weights = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in self._read_whole)
+        read = read_whole(graph)
+        weights = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read)
         multiplied = {op.inputs[0] for op in graph.ops if isinstance(op, MatMul)} & set(graph.inputs)
         made = {name for op in graph.ops if not is_view(op) for name in op.outputs} & set(graph.outputs)
         return weights + sum(graph.tensors[name].bytes for name in (*multiplied, *made))
-
-    @cached_property
-    def _read_whole(self) -> frozenset[str]:
-        """Tensors that some op reads from end to end: not gathered from, not folded into another op."""
-        return frozenset(
-            name for op, _ in self.graph.walk() if op.kind != "move" and not is_view(op) for name in op.inputs
-        )
 
 
 def evaluate(

@@ -24,6 +24,7 @@ from accelsim.mapping.placement import (
     is_view,
     live_bytes,
     place_activations,
+    read_whole,
     resident_choices,
     spilled_states,
     step_bytes,
@@ -35,7 +36,7 @@ from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
 from accelsim.numerics import FORMATS
 from accelsim.workload.expand import step_slice
 from accelsim.workload.graph import Graph
-from accelsim.workload.ops import Contraction, Conv, Elementwise, Host, Loop, MatMul, Op
+from accelsim.workload.ops import Contraction, Conv, Elementwise, Host, Loop, MatMul, Move, Op
 from accelsim.workload.precision import PrecisionChoice
 from accelsim.workload.vector_work import element_work
 
@@ -293,14 +294,13 @@ def _vector_cycles(followers: Sequence[OpMapping]) -> float:
 
 
 def _swept_weights(body: Graph) -> dict[str, float]:
-    """Bytes of the weights that every step reads from end to end: all but tables that rows are gathered from."""
-    sizes = {tensor.name: tensor.bytes for tensor in body.all_tensors() if tensor.role == "weight"}
-    read = {name for op, _ in body.walk() if op.kind != "move" for name in op.inputs}
-    return {name: size for name, size in sizes.items() if name in read}
+    """Bytes of the weights that every step reads from end to end."""
+    read = read_whole(body)
+    return {t.name: t.bytes for t in body.all_tensors() if t.role == "weight" and t.name in read}
 
 
 def _gathers(op: Op, graph: Graph, name: str) -> bool:
-    return op.kind == "move" and getattr(op, "function", "") == "gather" and graph.tensors[name].role == "weight"
+    return isinstance(op, Move) and op.function == "gather" and graph.tensors[name].role == "weight"
 
 
 def _body_on_chip(op: Loop, graph: Graph, on_chip: frozenset[str]) -> frozenset[str]:

@@ -15,6 +15,7 @@ __all__ = [
     "is_view",
     "live_bytes",
     "place_activations",
+    "read_whole",
     "resident_choices",
     "spilled_states",
     "step_bytes",
@@ -26,6 +27,11 @@ _SETS_OF = 10
 def is_view(op: Op) -> bool:
     """Whether the op moves and computes nothing: its output is its input under another name."""
     return (isinstance(op, Move) and op.view) or (isinstance(op, Elementwise) and op.function == FOLDED)
+
+
+def read_whole(graph: Graph) -> frozenset[str]:
+    """Tensors that some op reads from end to end: not gathered from, not folded into another op or idle in a view."""
+    return frozenset(name for op, _ in graph.walk() if op.kind != "move" and not is_view(op) for name in op.inputs)
 
 
 def aliases(graph: Graph) -> dict[str, str]:
