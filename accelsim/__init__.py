@@ -17,9 +17,10 @@ from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim import numerics
-    from accelsim.api import Comparison, Result, Validation, compare, from_onnx, simulate, validate
+    from accelsim.api import Comparison, Result, Validation, compare, from_onnx, from_torch, rewrite, simulate, validate
     from accelsim.errors import AccelsimError, InfeasibleError, InputError
     from accelsim.hardware.load import Architecture, load_architecture
+    from accelsim.study.circuits import estimate
     from accelsim.workload.graph import Graph
     from accelsim.workload.load import load_workload
 
@@ -34,10 +35,13 @@ __all__ = [
     "Validation",
     "__version__",
     "compare",
+    "estimate",
     "from_onnx",
+    "from_torch",
     "load_architecture",
     "load_workload",
     "numerics",
+    "rewrite",
     "simulate",
     "validate",
 ]
@@ -52,9 +56,12 @@ _HOMES = {
     "Result": "api",
     "Validation": "api",
     "compare": "api",
+    "estimate": "study.circuits",
     "from_onnx": "api",
+    "from_torch": "api",
     "load_architecture": "hardware.load",
     "load_workload": "workload.load",
+    "rewrite": "api",
     "simulate": "api",
     "validate": "api",
 }

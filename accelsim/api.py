@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any, get_args
 from accelsim.errors import CertificateError, InputError, UnknownNameError
 from accelsim.hardware.load import Architecture, load_architecture
 from accelsim.mapping.lower import Detail
+from accelsim.mapping.options import mapping_options
 from accelsim.pipeline import Engine, Evaluation
 from accelsim.report import document
 from accelsim.report.files import write_text_atomically
 from accelsim.study.compare import PrecisionComparison, compare_precisions
 from accelsim.study.estimate import Estimate, estimate
+from accelsim.study.gap import optimality_gap
 from accelsim.study.validate import Report, Target
 from accelsim.study.validate import validate as compare_with_reference
+from accelsim.study.validate.registry import with_models
 from accelsim.workload.bundled.parameters import checked_size
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import load_workload, reloaded
 from accelsim.workload.precision import PrecisionArgument
+from accelsim.workload.rewrite import rewrite as rewritten
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "Result", "Validation", "compare", "from_onnx", "simulate", "validate"]
+__all__ = ["Comparison", "Result", "Validation", "compare", "from_onnx", "from_torch", "rewrite", "simulate", "validate"]
 
 
 class Result:
@@ -62,9 +66,45 @@ class Result:
         return self.evaluation.energy_j
 
     @property
+    def power_w(self) -> float:
+        """Average power over the execution."""
+        return self.evaluation.power_w
+
+    @property
+    def clock_scale(self) -> float:
+        """Share of the stated clocks that the architecture's power limit leaves; 1 where it is kept, or not stated."""
+        return self.evaluation.clock_scale
+
+    @property
+    def unthrottled(self) -> Result | None:
+        """The same mapping at the full clock, without intervals; None where clocks were not throttled."""
+        full = self.evaluation.unthrottled
+        return None if full is None else Result(Estimate(full, None))
+
+    @property
+    def energy_by_component_j(self) -> dict[str, float]:
+        """Energy of arrays, vector units, scratchpads, network, DRAM, host link and leakage; they add up."""
+        return dict(self.evaluation.energy.by_component_j)
+
+    @property
+    def energy_by_level_j(self) -> dict[str, float | None]:
+        """Energy by level of data movement: compute, array_local, scratchpad, network, dram, host, leakage."""
+        return self.evaluation.energy.by_level_j
+
+    @property
     def area_mm2(self) -> float | None:
-        """Chip area where it is known."""
+        """Chip area: as published where it is, else as assumed or predicted; ``area_source`` says which."""
         return self.evaluation.area_mm2
+
+    @property
+    def area_source(self) -> str | None:
+        """``published``, ``assumed`` or ``predicted``; None where no area is known."""
+        return self.evaluation.area.source
+
+    @property
+    def area_by_component_mm2(self) -> dict[str, float]:
+        """Predicted area by component, also where an area is published; empty where no technology is stated."""
+        return {name: each.value for name, each in self.evaluation.area.predicted.items()}
 
     @property
     def dram_bytes(self) -> float:
@@ -88,6 +128,11 @@ class Result:
     def bottleneck(self) -> str:
         """The resource that is busy longest."""
         return self.evaluation.bottleneck
+
+    @property
+    def optimality_gap(self) -> float | None:
+        """Latency over a lower bound for any mapping of these ops, at least 1; None where nothing bounds it."""
+        return optimality_gap(self.evaluation).whole
 
     @property
     def resources(self) -> dict[str, dict[str, float]]:
@@ -304,11 +349,12 @@ def simulate(
     engine: Engine = "auto",
     detail: Detail = "op",
     intervals: bool = True,
+    mapping: Mapping[str, bool] | None = None,
 ) -> Result:
     """Latency, energy and utilisation of a workload on an architecture.
 
     Args:
-        workload: a graph, a bundled name, or a path to a workload file or ONNX model.
+        workload: a graph, a bundled name, or a path to a workload file or model.
         architecture: loaded, a bundled name, or a path.
         precision: a format, a recipe of the workload, or {op-name pattern: format}; None takes the architecture's
             first format.
@@ -316,6 +362,8 @@ def simulate(
         engine: ``auto``, ``maxplus`` (compiled) or ``des`` (SimPy, the reference).
         detail: ``op`` for a few tasks an op, ``tile`` for one a tile transfer and tile computation.
         intervals: also evaluate over the ranges of assumed constants (some tens of evaluations).
+        mapping: choices of the mapper to switch on or off, such as {"fusion": False}: fusion, pipelining, prefetch,
+            resident_cache (on), resident_weights (off).
 
     Raises:
         AccelsimError: bad input, or a workload that fits nowhere; the message says what to change.
@@ -324,7 +372,7 @@ def simulate(
     return Result(
         estimate(
             _workload(workload, batch), _architecture(architecture), precision,
-            engine=engine, detail=detail, intervals=intervals,
+            engine=engine, detail=detail, intervals=intervals, options=mapping_options(mapping),
         )
     )  # fmt: skip
 
@@ -338,6 +386,7 @@ def compare(
     engine: Engine = "auto",
     detail: Detail = "op",
     intervals: bool = True,
+    mapping: Mapping[str, bool] | None = None,
 ) -> Comparison:
     """Speed-up and compression between precisions: the first is the baseline. Arguments as `simulate`.
 
@@ -352,22 +401,38 @@ def compare(
     return Comparison(
         compare_precisions(
             _workload(workload, batch), _architecture(architecture), precisions,
-            engine=engine, detail=detail, intervals=intervals,
+            engine=engine, detail=detail, intervals=intervals, options=mapping_options(mapping),
         )
     )  # fmt: skip
 
 
-def validate(*targets: str | Target, data: str | Path | None = None) -> Validation:
+def validate(
+    *targets: str | Target, data: str | Path | None = None, models: str | Path | None = None, fetch: bool = False
+) -> Validation:
     """Predictions against reference figures, row by row.
 
     Args:
         targets: names of targets; none means all, with ``data`` all that it has files for.
         data: a folder in the format of the bundled reference data; None takes the bundled data.
+        models: for the target ``workloads``, the folder below which model files lie as PACKAGE/file.
+        fetch: let it download the packages of model files that are missing.
 
     Raises:
         InputError: an unknown target, or a folder or file that is not in the format.
     """
-    return Validation(compare_with_reference(targets, None if data is None else Path(data)))
+    chosen = with_models(targets, None if models is None else Path(models), fetch=fetch)
+    return Validation(compare_with_reference(chosen, None if data is None else Path(data)))
+
+
+def rewrite(workload: Graph | str | Path, rewrites: str | Sequence[str]) -> Graph:
+    """A workload after ``rewrites`` such as ``fuse`` or ``remove-skips:match=layer2.*``, in order.
+
+    What each one changed stands in the graph's ``rewrites`` and in the provenance of every result.
+
+    Raises:
+        InputError: an unknown rewrite or parameter, or one that finds nothing to change.
+    """
+    return rewritten(_workload(workload, None), rewrites)
 
 
 def from_onnx(
@@ -377,8 +442,34 @@ def from_onnx(
     values: Mapping[str, float] | None = None,
     batch: int | None = None,
     allow_zero_cost: Collection[str] = (),
+    branches: Mapping[str, str] | None = None,
+    trips: Mapping[str, int] | None = None,
+    measure_shapes: bool = False,
 ) -> Graph:
     """The workload graph of an ONNX model; see `accelsim.workload.onnx.from_onnx`."""
     from accelsim.workload.onnx import from_onnx as read
 
-    return read(path, shapes=shapes, values=values, batch=batch, allow_zero_cost=allow_zero_cost)
+    return read(
+        path, shapes=shapes, values=values, batch=batch, allow_zero_cost=allow_zero_cost, branches=branches,
+        trips=trips, measure_shapes=measure_shapes,
+    )  # fmt: skip
+
+
+def from_torch(
+    module: Any,
+    example_inputs: Any = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    dynamic_shapes: Any = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
+    name: str | None = None,
+    allow_zero_cost: Collection[str] = (),
+) -> Graph:
+    """The workload graph of a torch module, ExportedProgram or .pt2 file; see `accelsim.workload.torch.from_torch`."""
+    from accelsim.workload.torch import from_torch as read
+
+    return read(
+        module, example_inputs, kwargs=kwargs, dynamic_shapes=dynamic_shapes, shapes=shapes, batch=batch, name=name,
+        allow_zero_cost=allow_zero_cost,
+    )  # fmt: skip

@@ -8,7 +8,18 @@ from typing import TypeVar
 
 from accelsim.errors import InputError
 
-__all__ = ["batch_of", "by_name", "number", "pair", "precision_named", "precision_of", "scalar", "shape"]
+__all__ = [
+    "batch_of",
+    "by_name",
+    "number",
+    "pair",
+    "precision_named",
+    "precision_of",
+    "scalar",
+    "shape",
+    "steps",
+    "switches",
+]
 
 _LONGEST_SIZE = 10
 
@@ -48,6 +59,16 @@ def pair(text: str, option: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def switches(text: str) -> dict[str, bool]:
+    """``name=on,name=off`` as true and false."""
+    found: dict[str, bool] = {}
+    for name, value in by_name((pair(part, "--mapping") for part in text.split(",")), "--mapping").items():
+        if value not in ("on", "off"):
+            raise InputError("must be on or off", file="--mapping", field=name, value=value)
+        found[name] = value == "on"
+    return found
+
+
 def batch_of(text: str) -> int:
     """The value of ``--batch``."""
     try:
@@ -80,6 +101,14 @@ def number(text: str) -> tuple[str, float]:
     if not math.isfinite(parsed):
         raise InputError("must be a number", file="--value", field=name, value=value)
     return name, int(parsed) if parsed.is_integer() else parsed
+
+
+def steps(text: str) -> tuple[str, int]:
+    """``NAME=N``: a name and a whole number."""
+    name, value = pair(text, "--trips")
+    if not value.isdecimal() or len(value) > _LONGEST_SIZE:
+        raise InputError("must be a whole number", file="--trips", field=name, value=value)
+    return name, int(value)
 
 
 def shape(text: str) -> tuple[str, tuple[int, ...]]:

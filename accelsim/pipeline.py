@@ -8,13 +8,15 @@ from typing import Literal
 
 import numpy as np
 
-from accelsim.cost.digital import durations_fs, energy
-from accelsim.cost.records import EnergyBreakdown
+from accelsim.cost.digital import area, durations_fs, energy
+from accelsim.cost.power import clock_scale_within, throttled
+from accelsim.cost.records import AreaBreakdown, EnergyBreakdown
 from accelsim.engine import run
 from accelsim.engine.timeline import Timeline
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.digital import map_workload
 from accelsim.mapping.lower import Detail, lower
+from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.placement import is_view, read_whole
 from accelsim.mapping.records import WorkloadMapping
 from accelsim.mapping.taskgraph import TaskGraph
@@ -31,7 +33,11 @@ Engine = Literal["auto", "des", "maxplus"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One workload on one architecture at one precision: the mapping, its task graph, timeline and energy."""
+    """One workload on one architecture at one precision: the mapping, its task graph, timeline and energy.
+
+    Where the power limit of the architecture was exceeded, clocks ran at ``clock_scale`` and ``unthrottled`` is the
+    same mapping at the full clock.
+    """
 
     workload: Graph
     architecture: Architecture
@@ -41,6 +47,9 @@ class Evaluation:
     timeline: Timeline
     energy: EnergyBreakdown
     detail: Detail
+    options: MappingOptions = MappingOptions()
+    clock_scale: float = 1.0
+    unthrottled: Evaluation | None = None
 
     @property
     def latency_s(self) -> float:
@@ -62,10 +71,19 @@ class Evaluation:
         return self.energy.total_j
 
     @property
+    def power_w(self) -> float:
+        """Average power over the execution."""
+        return self.energy_j / self.latency_s if self.latency_s > 0 else 0.0
+
+    @cached_property
+    def area(self) -> AreaBreakdown:
+        """Area as stated and as predicted by component."""
+        return area(self.architecture.description)
+
+    @property
     def area_mm2(self) -> float | None:
-        """Chip area where it is published."""
-        area = self.architecture.description.area_mm2
-        return area.value if area else None
+        """Chip area: as stated, else as predicted; None where neither is known."""
+        return self.area.area_mm2.value if self.area.area_mm2 else None
 
     @property
     def graph(self) -> Graph:
@@ -140,14 +158,12 @@ class Evaluation:
     def _unit_busy(self, count: int) -> np.ndarray:
         """Time in which an op's unit works on it; of equal cores, one counts."""
         tasks = self.tasks
-        units = [
-            i for i, name in enumerate(tasks.resources) if name in ("array", "vector", "host") or ".core0" in f".{name}"
-        ]
+        units = [i for i, name in enumerate(tasks.resources) if name.rpartition(".")[2] in ("array", "vector", "host")]
         chosen = np.isin(tasks.resource, units)
         spent = (self.timeline.end_fs - self.timeline.start_fs)[chosen]
-        busy = np.zeros(count, dtype=np.int64)
-        np.add.at(busy, tasks.op[chosen], spent)
-        return busy
+        busy = np.zeros((len(tasks.resources), count), dtype=np.int64)
+        np.add.at(busy, (tasks.resource[chosen], tasks.op[chosen]), spent)
+        return np.asarray(busy.max(axis=0))
 
     def check(self) -> list[str]:
         """Certificates of this result, in words where broken; an empty list is a pass.
@@ -177,20 +193,31 @@ class Evaluation:
             for name, memory in self.resources.items()
             if memory["used"] > memory["budget"] * tolerance
         ]
-        parts = self.energy.by_op_j.sum() + self.energy.by_component_j["leakage"]
-        if abs(parts - self.energy_j) > 1e-9 * max(self.energy_j, 1e-30):
-            found.append(f"energies of the parts add up to {parts}, not {self.energy_j} J")
-        if self.detail == "op" and abs(self.mapping.time_s - self.latency_s) > 1e-8 * self.latency_s:
-            found.append(f"the mapper expected {self.mapping.time_s} s, the engine found {self.latency_s} s")
+        found += self.energy.violations() + self._power_violations()
+        at_full_clock = (self.unthrottled or self).latency_s
+        if self.detail == "op" and abs(self.mapping.time_s - at_full_clock) > 1e-8 * at_full_clock:
+            found.append(f"the mapper expected {self.mapping.time_s} s, the engine found {at_full_clock} s")
         mapped = sum(op.op.macs * op.executions for op in self.mapping.walk())
         if mapped != self.macs:
             found.append(f"mapped MACs {mapped} are not the workload's {self.macs}")
         return found
 
+    def _power_violations(self) -> list[str]:
+        """A power limit is kept, and throttling never makes a run faster or hungrier by the second."""
+        found = []
+        limit = self.architecture.description.power_limit_w
+        if limit is not None and self.power_w > limit.value * (1 + 1e-9):
+            found.append(f"average power {self.power_w} W is above the limit of {limit.value} W")
+        full = self.unthrottled
+        if full is not None and (full.latency_s > self.latency_s or full.power_w < self.power_w):
+            found.append(f"throttled to {self.clock_scale} of its clock it takes {self.latency_s} s, {self.power_w} W, "
+                         f"unthrottled {full.latency_s} s, {full.power_w} W")  # fmt: skip
+        return found
+
     def _compulsory_bytes(self) -> float:
         """What must cross the memory interface once: weights read whole, outputs, and the inputs of matrix work."""
         graph = self.graph
-        read = read_whole(graph)
+        read = read_whole(graph) - self.mapping.resident
         weights = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read)
         multiplied = {op.inputs[0] for op in graph.ops if isinstance(op, MatMul)} & set(graph.inputs)
         made = {name for op in graph.ops if not is_view(op) for name in op.outputs} & set(graph.outputs)
@@ -204,6 +231,7 @@ def evaluate(
     *,
     engine: Engine = "auto",
     detail: Detail = "op",
+    options: MappingOptions | None = None,
 ) -> Evaluation:
     """Map, lower, time and price one workload.
 
@@ -213,6 +241,7 @@ def evaluate(
         precision: format, recipe or mapping of patterns; None takes the architecture's first format.
         engine: ``auto`` is the compiled engine where it applies.
         detail: ``op`` for a few tasks an op, ``tile`` for one a tile transfer and computation.
+        options: which choices the mapper may make; None takes the defaults.
 
     Raises:
         InfeasibleError: it fits nowhere.
@@ -222,14 +251,34 @@ def evaluate(
     runnable = expanded(workload)
     choice = resolve_precision(runnable, arch.default_precision if precision is None else precision)
     graph = assign_formats(runnable, choice, arch.vector.format)
-    mapping = map_workload(graph, arch, choice)
+    options = options or MappingOptions()
+    mapping = map_workload(graph, arch, choice, options)
     tasks = lower(mapping, arch, detail)
     timeline = run(tasks, durations_fs(tasks, arch), engine)
     priced = energy(mapping, tasks, arch, fs_to_s(timeline.makespan_fs))
-    return Evaluation(workload, architecture, choice, mapping, tasks, timeline, priced, detail)
+    found = Evaluation(workload, architecture, choice, mapping, tasks, timeline, priced, detail, options)
+    return _within_power(found, engine)
 
 
 def reprice(evaluation: Evaluation, architecture: Architecture) -> Evaluation:
     """The same mapping and timeline with other energies: exact where only energies and leakage differ."""
-    priced = energy(evaluation.mapping, evaluation.tasks, architecture.description, evaluation.latency_s)
-    return replace(evaluation, architecture=architecture, energy=priced)
+    full = evaluation.unthrottled or evaluation
+    priced = energy(full.mapping, full.tasks, architecture.description, full.latency_s)
+    return _within_power(replace(full, architecture=architecture, energy=priced), "auto")
+
+
+def _within_power(evaluation: Evaluation, engine: Engine) -> Evaluation:
+    """The evaluation with clocks throttled until its average power is within the architecture's limit."""
+    limit = evaluation.architecture.description.power_limit_w
+    if limit is None or evaluation.power_w <= limit.value:
+        return evaluation
+    scale = clock_scale_within(limit.value, lambda scale: _at_clock(evaluation, scale, "auto").power_w)
+    return _at_clock(evaluation, scale, engine)
+
+
+def _at_clock(evaluation: Evaluation, scale: float, engine: Engine) -> Evaluation:
+    """The same tasks with the chip's clocks at ``scale``."""
+    arch = throttled(evaluation.architecture.description, scale)
+    timeline = run(evaluation.tasks, durations_fs(evaluation.tasks, arch), engine)
+    priced = energy(evaluation.mapping, evaluation.tasks, arch, fs_to_s(timeline.makespan_fs))
+    return replace(evaluation, timeline=timeline, energy=priced, clock_scale=scale, unthrottled=evaluation)

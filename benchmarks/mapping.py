@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from accelsim.hardware.load import load_architecture
-from accelsim.mapping import digital
+from accelsim.mapping.machines import Machines, searched
 from accelsim.mapping.search import search
 from accelsim.pipeline import evaluate
 from accelsim.workload.load import load_workload
@@ -32,13 +32,13 @@ def main() -> None:
             workload = load_workload(name)
             cold = []
             for _ in range(6):
-                digital._searched.cache_clear()
+                searched.cache_clear()
                 cold.append(cpu_ms(lambda workload=workload, arch=architecture: evaluate(workload, arch)))
             again = min(cpu_ms(lambda workload=workload, arch=architecture: evaluate(workload, arch)) for _ in range(5))
             print(f"{name + ' on ' + architecture.name:<36} {asked:7} {min(cold[1:]):8.1f} {again:8.1f}")
     run = evaluate(load_workload("gemm"), load_architecture("rapid-4core"))
     op = next(each for each in run.mapping.walk() if each.problem is not None)
-    machine = digital._Machines(run.architecture.description).of(op.precision, 6e6, op.op.name)
+    machine = Machines(run.architecture.description).of(op.precision, 6e6, op.op.name)
     bounded, whole = (cpu_ms(lambda prune=prune: search(op.problem, machine, prune)) for prune in (True, False))
     print(f"search of one product: {bounded:.2f} ms with bounds, {whole:.2f} ms without: {whole / bounded:.0f}x")
 

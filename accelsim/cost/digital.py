@@ -8,14 +8,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.cost.records import EnergyBreakdown
+from accelsim.cost.records import AreaBreakdown, EnergyBreakdown
+from accelsim.hardware.area import component_areas_mm2, processing_element
 from accelsim.hardware.digital import DigitalArchitecture
+from accelsim.hardware.technology.arithmetic import mac_energy_of
 from accelsim.mapping.records import OpMapping, WorkloadMapping
 from accelsim.mapping.taskgraph import TaskGraph
 from accelsim.units import s_to_fs_array
 from accelsim.workload.vector_work import element_work
 
-__all__ = ["action_seconds", "durations_fs", "energy"]
+__all__ = ["action_seconds", "area", "durations_fs", "energy"]
+
+_J_PER_PJ = 1e-12
 
 
 def action_seconds(arch: DigitalArchitecture) -> dict[str, float]:
@@ -48,12 +52,18 @@ def durations_fs(tasks: TaskGraph, arch: DigitalArchitecture) -> NDArray[np.int6
     return s_to_fs_array(tasks.amount * unit[tasks.action])
 
 
+def area(arch: DigitalArchitecture) -> AreaBreakdown:
+    """Area by component as predicted, beside what the description states."""
+    return AreaBreakdown(component_areas_mm2(arch) or {}, arch.area_mm2)
+
+
 def energy(mapping: WorkloadMapping, tasks: TaskGraph, arch: DigitalArchitecture, makespan_s: float) -> EnergyBreakdown:
     """Energy of one execution: what each op's actions switch, and leakage over the whole of it."""
     ops = list(mapping.walk())
     moved = _amounts_by_op(tasks, len(ops))
+    array = np.array([_mac_pj(op, arch) for op in ops]) * arch.clock_of("array").dynamic_energy_scale
     parts = {
-        "array": np.array([_mac_pj(op, arch) for op in ops]) * arch.clock_of("array").dynamic_energy_scale,
+        "array": array,
         "vector": np.array([_vector_pj(op, arch) for op in ops]) * arch.clock_of("vector").dynamic_energy_scale,
         "scratchpad": _scratchpad_pj(ops, arch) * arch.clock_of("scratchpad").dynamic_energy_scale,
         "network": moved["network"]
@@ -63,9 +73,23 @@ def energy(mapping: WorkloadMapping, tasks: TaskGraph, arch: DigitalArchitecture
         "host": moved["host_transfer"] * arch.host.energy_pj_per_byte.value,
     }
     leakage_w = arch.leakage_w.value * arch.clock_of("array").leakage_scale
-    by_component = {name: float(pj.sum()) * 1e-12 for name, pj in parts.items()}
+    by_op_component = np.stack(list(parts.values()), axis=1) * _J_PER_PJ
+    by_component = dict(zip(parts, by_op_component.sum(axis=0).tolist(), strict=True))
     return EnergyBreakdown(
-        np.sum(list(parts.values()), axis=0) * 1e-12, by_component | {"leakage": leakage_w * makespan_s}
+        by_op_component.sum(axis=1), by_component | {"leakage": leakage_w * makespan_s}, tuple(parts), by_op_component,
+        _array_local_j(ops, array, arch),
+    )  # fmt: skip
+
+
+def _array_local_j(ops: list[OpMapping], array_pj: NDArray[np.float64], arch: DigitalArchitecture) -> float | None:
+    """The arrays' energy in registers, by the share that the technology gives them in a MAC of each format."""
+    if arch.technology is None:
+        return None
+    formats = {op.precision for op in ops if op.problem is not None}
+    shares = {name: mac_energy_of(processing_element(arch, name)).local_share for name in formats}
+    return (
+        float(sum(pj * shares.get(op.precision, 0.0) for op, pj in zip(ops, array_pj.tolist(), strict=True)))
+        * _J_PER_PJ
     )
 
 

@@ -13,9 +13,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from accelsim.documents import Authored, Constant, Count, NonNegative, Positive, Share
 from accelsim.errors import UnsupportedError, closest
+from accelsim.hardware.technology.tables import DramType
 from accelsim.numerics import FORMATS
 
-__all__ = ["DATAFLOWS", "DigitalArchitecture", "MatrixUnit"]
+__all__ = ["DATAFLOWS", "UNSTATED", "DigitalArchitecture", "MatrixUnit"]
 
 Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary"]
 DATAFLOWS: tuple[Dataflow, ...] = ("weight_stationary", "output_stationary", "input_stationary")
@@ -53,6 +54,10 @@ ClockName = Annotated[str, AfterValidator(_path_part)]
 Parts = Annotated[Count, _within(1, 100_000)]
 """How many of something are on a chip, or along one side of an array."""
 Voltage = Annotated[Positive, _within(0.01, 100)]
+UNSTATED = Constant.model_construct(value=math.nan, source="not stated", low=None, high=None, why=None)
+"""Stands for a `Derivable` constant that was left out, until `derive.completed` supplies it or refuses. No number."""
+Derivable = Annotated[NonNegative, Field(default_factory=lambda: UNSTATED)]
+"""What an architecture may leave out if it states ``technology``, whose model then supplies it with a range."""
 MAX_MACS_PER_CYCLE = 10**12
 """Of all arrays together: counts of MACs stay exact in 64 bits."""
 
@@ -89,7 +94,7 @@ class MatrixUnit(Authored):
 
     reduction_per_pe: Parts
     columns_per_pe: Parts
-    energy_pj_per_mac: NonNegative
+    energy_pj_per_mac: Derivable
     accumulator: FormatName = "fp32"
 
     @property
@@ -102,7 +107,8 @@ class MatrixArray(Authored):
 
     ``fill_drain`` says whether the pipeline is filled and drained for every fold (``per_fold``, as SCALE-Sim
     counts) or only once a tile, with the next operands loaded behind the running ones (``overlapped``). With
-    ``whole_weight_tiles`` weights are stored, and fetched, as whole tiles of the array, edges padded.
+    ``whole_weight_tiles`` weights are stored, and fetched, as whole tiles of the array, edges padded. Where weights
+    pass through a FIFO of their own, no more than ``weight_fifo_bytes`` of them are loaded ahead.
     """
 
     rows: Parts
@@ -112,6 +118,7 @@ class MatrixArray(Authored):
     fill_drain: Literal["per_fold", "overlapped"]
     accumulator_bytes: NonNegative
     whole_weight_tiles: bool = False
+    weight_fifo_bytes: Positive | None = None
     units: dict[FormatName, MatrixUnit] = Field(min_length=1)
     clock: str = "core"
 
@@ -123,8 +130,8 @@ class VectorUnit(Authored):
     format: FormatName
     cycles_simple: Positive
     cycles_special: Positive
-    energy_pj_simple: NonNegative
-    energy_pj_special: NonNegative
+    energy_pj_simple: Derivable
+    energy_pj_special: Derivable
     clock: str = "core"
 
 
@@ -134,8 +141,8 @@ class Scratchpad(Authored):
     capacity_bytes: Positive
     bandwidth_bytes_per_cycle: Positive
     ports: Parts
-    read_energy_pj_per_byte: NonNegative
-    write_energy_pj_per_byte: NonNegative
+    read_energy_pj_per_byte: Derivable
+    write_energy_pj_per_byte: Derivable
     clock: str = "core"
 
 
@@ -145,7 +152,7 @@ class Interconnect(Authored):
     topology: Literal["ring", "mesh", "crossbar"]
     bandwidth_bytes_per_cycle: Positive
     hop_latency_cycles: NonNegative
-    energy_pj_per_byte_hop: NonNegative
+    energy_pj_per_byte_hop: Derivable
     clock: str = "core"
 
     @property
@@ -163,16 +170,18 @@ class Interconnect(Authored):
 class Dram(Authored):
     """Off-chip memory; ``bandwidth_bytes_per_s`` is the peak of all channels, ``efficiency`` the part that streams get.
 
-    A transfer moves whole bursts on every channel it touches.
+    A transfer moves whole bursts on every channel it touches. ``type`` says what stands there; energy by type and the
+    area of the PHYs follow from it where ``technology`` is stated.
     """
 
+    type: DramType | None = None
     channels: Parts
     bandwidth_bytes_per_s: Positive
     efficiency: Share
     latency_s: NonNegative
     burst_bytes: Count
     capacity_bytes: Positive
-    energy_pj_per_byte: NonNegative
+    energy_pj_per_byte: Derivable
 
 
 class Memory(Authored):
@@ -194,15 +203,21 @@ class HostLink(Authored):
 
     bandwidth_bytes_per_s: Positive
     latency_s: NonNegative
-    energy_pj_per_byte: NonNegative
+    energy_pj_per_byte: Derivable
 
 
 class DigitalArchitecture(Authored):
-    """A digital accelerator."""
+    """A digital accelerator.
+
+    With ``technology`` the model of that name predicts the area by component and supplies the energies and the leakage
+    that are left out; without it every constant must be stated. Above ``power_limit_w`` (average of a run) the clocks
+    on the chip are throttled.
+    """
 
     kind: Literal["digital"]
     name: str = Field(min_length=1)
     description: str = ""
+    technology: Literal["published"] | None = None
     node_nm: Positive
     cores: Parts
     clocks: dict[ClockName, Clock] = Field(min_length=1)
@@ -214,7 +229,8 @@ class DigitalArchitecture(Authored):
     dma: Dma
     host: HostLink
     op_overhead_cycles: NonNegative
-    leakage_w: NonNegative
+    leakage_w: Derivable
+    power_limit_w: Positive | None = None
     area_mm2: Positive | None = None
 
     def clock_hz(self, component: str) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from accelsim.documents import Constant, bundled_folder, read_yaml, validated
 from accelsim.errors import InputError, UnknownNameError
+from accelsim.hardware.derive import completed
 from accelsim.hardware.digital import MAX_MACS_PER_CYCLE, DigitalArchitecture
 from accelsim.hardware.systolic import SYSTOLIC_NAMES, systolic_array
 
@@ -24,15 +25,21 @@ _CLOCKED = ("array", "vector", "scratchpad", "interconnect", "dma")
 class Architecture:
     """A loaded architecture: its validated ``description``, the ``file`` it came from, and the ``overrides`` on it.
 
-    Values change only through `override`, which makes another architecture.
+    ``derived`` are the paths of the constants that were left out and its ``technology`` supplied. ``where`` is what
+    complaints name in place of the file. Values change only through `override`, which makes another architecture and
+    derives anew.
     """
 
-    __slots__ = ("description", "file", "overrides")
+    __slots__ = ("derived", "description", "file", "overrides")
 
     def __init__(
-        self, description: DigitalArchitecture, file: str, overrides: Mapping[str, object] | None = None
+        self,
+        description: DigitalArchitecture,
+        file: str,
+        overrides: Mapping[str, object] | None = None,
+        where: str | None = None,
     ) -> None:
-        self.description = description
+        self.description, self.derived = completed(description, where or file)
         self.file = file
         self.overrides: dict[str, object] = dict(overrides or {})
 
@@ -69,13 +76,15 @@ class Architecture:
         changed = {path: _plain(value) for path, value in values.items()}
         data = self.description.model_dump(exclude_none=True)
         parameters = self.description.parameters()
+        for path in self.derived:
+            _remove(data, path)
         for path, value in changed.items():
             _replace(data, path, value, parameters, where)
         try:
             description = _checked(validated(type(self.description), data, file=where), where)
         except InputError as error:
             raise _with_value(error, data, changed) from None
-        return Architecture(description, self.file, {**self.overrides, **changed})
+        return Architecture(description, self.file, {**self.overrides, **changed}, where)
 
     def __repr__(self) -> str:
         changes = f" with {len(self.overrides)} overrides" if self.overrides else ""
@@ -171,6 +180,15 @@ def _replace(data: dict[str, Any], path: str, value: object, parameters: Mapping
         here[last] = {"value": value, "source": "override"}
     else:
         here[last] = value
+
+
+def _remove(data: dict[str, Any], path: str) -> None:
+    """Take out a constant that was derived: it is not the user's, and what it follows from may change."""
+    *parents, last = path.split(".")
+    here: Any = data
+    for part in parents:
+        here = here[part]
+    del here[last]
 
 
 def _plain(value: object) -> object:

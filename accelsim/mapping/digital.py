@@ -1,28 +1,30 @@
 """Mapping a workload onto a digital accelerator.
 
 The scratchpads are divided by fixed shares: one for activations that stay on chip, one for weights that stay through
-a time loop, one for what streams. A few divisions are tried, the fastest is kept. Then, op by op, the best point of
-the space in `contraction` is taken for matrix work, and an even split over the cores for vector work; element-wise
-ops that only read what the matrix op before them makes follow it tile by tile. Equal products are searched once.
+a time loop (or from one inference to the next), one for what streams. A few divisions are tried, the fastest is kept.
+In each, every op gets its best mapping (`single`), alone and with its weights loaded ahead; rows of ops that may run
+stripe by stripe get theirs (`groups`); and the best sequence of all these is found (`sequence`).
 
-Ops run one after the other (their times add up), and every choice is the best of a set that grows with each
-resource, so that a better machine is never slower. One choice is exempt: what stays on chip crosses the network
-between cores, which could be slower than a multicast from DRAM on a machine with a very slow network.
+Every choice is the best of a set that grows with each resource, so that a better machine is never slower. One is
+exempt: what stays on chip crosses the network between cores, which could be slower than a multicast from DRAM on a
+machine with a very slow network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from math import ceil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
-from accelsim.mapping.contraction import evaluate
+from accelsim.mapping.groups import Entries, Group, GroupRoom, StripedGraph, find_groups
+from accelsim.mapping.machines import Machines
+from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.placement import (
-    is_view,
+    cached_states,
     live_bytes,
+    pinned_choices,
     place_activations,
     read_whole,
     resident_choices,
@@ -31,150 +33,225 @@ from accelsim.mapping.placement import (
 )
 from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
 from accelsim.mapping.schedule import Rates, schedule_s
-from accelsim.mapping.search import search
-from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
-from accelsim.numerics import FORMATS
+from accelsim.mapping.sequence import ALONE, GROUP, Choice, Step, best_sequence
+from accelsim.mapping.single import Entry, Room, SingleMapper
 from accelsim.workload.expand import step_slice
 from accelsim.workload.graph import Graph
-from accelsim.workload.ops import Contraction, Conv, Elementwise, Host, Loop, MatMul, Move, Op
+from accelsim.workload.ops import Loop
 from accelsim.workload.precision import PrecisionChoice
-from accelsim.workload.vector_work import element_work
 
-__all__ = ["HOST_BYTES", "map_workload"]
+__all__ = ["map_workload"]
 
-_ACTIVATION_SHARES = (0.25, 0.5, 0.75)
+_ACTIVATION_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Parts of the scratchpads that hold activations; the rest streams, or holds weights."""
 _RESIDENT_SHARE = 0.75
-"""Part of that rest which weights may take through a time loop."""
-HOST_BYTES = 4
-"""Bytes an element on the host link: scores travel as FP32."""
-_VECTOR_TILES = tuple(2**power for power in range(21))
+"""Part of that rest which weights may take through a time loop, or weights and stripes in a group."""
+_STRIPED_SHARE = 0.95
+"""Stripes may suit the arrays better than any tiling of the whole op that is tried, by a few percent at most."""
+_AHEAD_SHARE = 0.5
+"""Part of the room for streams that two slots for weights loaded ahead take during a run."""
 
 
-_Found = tuple[Candidate, Metrics, int]
-
-
-@lru_cache(maxsize=65536)
-def _searched(problem: Problem, machine: Machine) -> _Found:
-    candidate, metrics, seen = search(problem, machine, True)
-    return Candidate(*candidate), Metrics(*metrics), int(seen)
-
-
-def map_workload(graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoice) -> WorkloadMapping:
+def map_workload(
+    graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoice, options: MappingOptions | None = None
+) -> WorkloadMapping:
     """Map a graph with formats assigned and recurrence expanded.
 
     Raises:
         InfeasibleError: an op or its data fit nowhere.
         UnsupportedError: a format that the arrays have no unit for.
     """
-    best: WorkloadMapping | None = None
+    options = options or MappingOptions()
+    machines = Machines(arch)
     failure: InfeasibleError | None = None
-    tried: set[tuple[frozenset[str], frozenset[str]]] = set()
-    machines = _Machines(arch)
-    for share in _ACTIVATION_SHARES:
+    best_s, best = inf, None
+    prepared: list[tuple[_Attempt, _Parts]] = []
+    for attempt in _attempts(graph, machines, choice, options):
+        if attempt.least_s(graph) >= best_s:
+            continue
         try:
-            context = _Context(arch, choice, share, machines)
-            on_chip = context.place(graph)
-            # The same placement with less room for streams is never faster.
-            if (on_chip, context.spilled) in tried:
-                continue
-            mapping = context.map(graph, on_chip)
+            parts = attempt.parts(graph)
         except InfeasibleError as error:
             # The attempt with the most room says best what is missing.
             if failure is None or error.infeasible.bound > failure.infeasible.bound:
                 failure = error
             continue
-        tried.add((on_chip, context.spilled))
-        if best is None or mapping.time_s < best.time_s:
-            best = mapping
+        prepared.append((attempt, parts))
+        if parts.time_s < best_s:
+            best_s, best = parts.time_s, (attempt, parts)
     if best is None:
         assert failure is not None
         raise failure
+    if options.fusion or options.pipelining:
+        for attempt, parts in _grouped(graph, prepared, best_s):
+            if parts.time_s < best_s:
+                best_s, best = parts.time_s, (attempt, parts)
+    return _checked(best[0].mapping(graph, best[1]), arch)
+
+
+def _checked(mapping: WorkloadMapping, arch: DigitalArchitecture) -> WorkloadMapping:
     bound = arch.memory.dram.capacity_bytes.value
-    if best.dram_peak_bytes > bound:
-        raise InfeasibleError(
-            Infeasible("DRAM capacity", best.dram_peak_bytes, bound, "bytes", f"workload {graph.name}")
-        )
-    return best
+    if mapping.dram_peak_bytes > bound:
+        what = f"workload {mapping.graph.name}"
+        raise InfeasibleError(Infeasible("DRAM capacity", mapping.dram_peak_bytes, bound, "bytes", what))
+    return mapping
+
+
+def _attempts(
+    graph: Graph, machines: Machines, choice: PrecisionChoice, options: MappingOptions
+) -> Iterator[_Attempt]:
+    """Divisions of the scratchpads, caches on chip or not, and sets of weights that stay between inferences."""
+    capacity = machines.arch.scratchpad.capacity_bytes.value * machines.arch.n_cores
+    caches = cached_states(graph)
+    tried: set[tuple[frozenset[str], frozenset[str]]] = set()
+    for share in _ACTIVATION_SHARES:
+        for outside in sorted({frozenset() if options.resident_cache else caches, caches}, key=len):
+            attempt = _Attempt(machines, choice, options, share, capacity)
+            try:
+                attempt.place(graph, outside)
+            except InfeasibleError as error:
+                attempt.failure = error
+            placement = attempt.on_chip, attempt.spilled
+            if attempt.failure is None and placement in tried:
+                continue  # the same placement with less room for streams is never faster
+            tried |= {placement} if attempt.failure is None else set()
+            yield from attempt.with_pinned_weights(graph)
 
 
 @dataclass(slots=True)
-class _Context:
+class _Attempt:
     """One attempt at a whole workload: ``share`` of the scratchpads is for activations."""
 
-    arch: DigitalArchitecture
+    machines: Machines
     choice: PrecisionChoice
+    options: MappingOptions
     share: float
-    machines: _Machines
+    capacity: float
     on_chip: frozenset[str] = frozenset()
     spilled: frozenset[str] = frozenset()
-    peak_bytes: float = 0.0
-    seen: int = 0
+    pinned: frozenset[str] = frozenset()
+    pinned_bytes: float = 0.0
+    failure: InfeasibleError | None = None
 
-    @property
-    def capacity(self) -> float:
-        return self.arch.scratchpad.capacity_bytes.value * self.arch.n_cores
-
-    def place(self, graph: Graph) -> frozenset[str]:
-        """Activations that stay on chip beside what the loops need for one step."""
+    def place(self, graph: Graph, outside: frozenset[str]) -> None:
+        """Decide which activations stay on chip beside what the loops need for one step; ``outside`` must not."""
         budget = self.share * self.capacity
         needs = 0.0
         for op in graph.ops:
             if isinstance(op, Loop):
-                self.spilled |= spilled_states(op, budget)
+                self.spilled |= spilled_states(op, budget, outside)
                 step = step_bytes(op.body, self.spilled)
                 if step > budget:
                     raise InfeasibleError(
                         Infeasible("scratchpad capacity for activations", step, budget, "bytes", op.name)
                     )
                 needs = max(needs, step)
-        return place_activations(graph, budget - needs)
+        self.on_chip = place_activations(graph, budget - needs)
 
-    def map(self, graph: Graph, on_chip: frozenset[str]) -> WorkloadMapping:
-        """Map every op with these activations on chip."""
-        self.on_chip = on_chip
-        ops = self._ops(graph, (1 - self.share) * self.capacity, 1, frozenset())
+    def with_pinned_weights(self, graph: Graph) -> Iterator[_Attempt]:
+        """This attempt with each set of weights that may stay between inferences, the heaviest first, and with none."""
+        if self.options.resident_weights:
+            for names in pinned_choices(graph, _RESIDENT_SHARE * (1 - self.share) * self.capacity):
+                held = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.name in names)
+                yield replace(self, pinned=frozenset(names), pinned_bytes=held)
+        yield self
+
+    def least_s(self, graph: Graph) -> float:
+        """No mapping of this attempt is faster: every weight that is not pinned is read once."""
+        if not self.options.resident_weights:
+            return 0.0
+        read = read_whole(graph) - self.pinned
+        streamed = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read)
+        return streamed / self.rates.dram_bytes_per_s
+
+    @property
+    def rates(self) -> Rates:
+        return self.machines.rates("array", 0.0)
+
+    @property
+    def room(self) -> Room:
+        """For streams, and for weights that stay through a loop or a group."""
+        return Room((1 - self.share) * self.capacity - self.pinned_bytes, self.pinned)
+
+    @property
+    def single(self) -> SingleMapper:
+        return SingleMapper(self.machines, self.choice, self.on_chip)
+
+    def parts(self, graph: Graph) -> _Parts:
+        """Every op mapped, in its best sequence without groups."""
+        if self.failure is not None:
+            raise self.failure
+        return self._sequence(graph, self.room, 1, self.single)
+
+    def with_groups(self, parts: _Parts, entries: Entries, striped: StripedGraph) -> _Parts:
+        """The same ops in their best sequence with groups."""
+        room = self.room
+        held = _RESIDENT_SHARE * room.free_bytes
+        inside = GroupRoom(held, replace(room, free_bytes=room.free_bytes - held))
+        found = find_groups(striped, entries, inside, self.single, self.options)
+        return replace(parts, groups=tuple(found)).in_sequence(self.rates) if found else parts
+
+    def mapping(self, graph: Graph, parts: _Parts) -> WorkloadMapping:
+        """The record of this attempt."""
+        ops = parts.ops()
         weights = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.role == "weight")
         inputs = sum(graph.tensors[name].bytes for name in graph.inputs)
-        spilled = max(live_bytes(graph, set(graph.producers) - on_chip), default=0.0)
+        spilled = max(live_bytes(graph, set(graph.producers) - self.on_chip), default=0.0)
         inside = self.spilled - set(graph.inputs) - set(graph.producers)
         spilled += sum(t.bytes for t in graph.all_tensors() if t.role == "state" and t.name in inside)
-        peak = self.share * self.capacity + self.peak_bytes
-        return WorkloadMapping(graph, ops, on_chip, peak, weights + inputs + spilled, self.seen)
+        peak = self.share * self.capacity + self.pinned_bytes + _peak_bytes(ops, self.machines.arch.n_cores)
+        return WorkloadMapping(
+            graph, ops, self.on_chip, self.pinned, self.spilled, parts.time_s, peak, weights + inputs + spilled,
+            self.machines.candidates_seen,
+        )  # fmt: skip
 
-    def _ops(self, graph: Graph, free: float, times: int, resident: frozenset[str]) -> tuple[MappedOp, ...]:
-        """Map every op of ``graph`` with ``free`` bytes for streams."""
-        mapped: list[MappedOp] = []
-        vector_hz = self.arch.clock_hz("vector")
+    def _sequence(self, graph: Graph, room: Room, times: int, single: SingleMapper) -> _Parts:
+        """All ops of ``graph``, in their best sequence."""
+        alone: list[Entry | LoopMapping] = []
+        starts: list[int] = []
         index = 0
         while index < len(graph.ops):
-            op = graph.ops[index]
-            index += 1
+            op, count = graph.ops[index], 1
+            starts.append(index)
             if isinstance(op, Loop):
-                mapped.append(self._loop(op, graph, free, times, resident))
-            elif isinstance(op, MatMul | Conv):
-                followers = self._followers(graph, index, op)
-                mapped.append(self._matrix(op, graph, free, times, resident, _vector_cycles(followers) / vector_hz))
-                mapped.extend(replace(each, executions=times) for each in followers)
-                index += len(followers)
+                alone.append(self._loop(op, graph, room, times, single))
             else:
-                mapped.append(self._other(op, graph, free, times, resident))
-        return tuple(mapped)
+                entry, count = single.entry(graph, index, room, times)
+                alone.append(entry)
+            index += count
+        ahead = self._ahead(graph, alone, starts, room, times, single)
+        return _Parts(tuple(starts), tuple(alone), tuple(ahead)).in_sequence(self.rates)
 
-    def _loop(self, op: Loop, graph: Graph, free: float, times: int, resident: frozenset[str]) -> LoopMapping:
+    def _ahead(
+        self, graph: Graph, alone: list[Entry | LoopMapping], starts: list[int], room: Room, times: int,
+        single: SingleMapper,
+    ) -> list[Entry | None]:  # fmt: skip
+        """Every entry as it would be in a run, None where it cannot be in one."""
+        if not self.options.prefetch:
+            return [None] * len(alone)
+        inside = replace(room, free_bytes=(1 - _AHEAD_SHARE) * room.free_bytes)
+        fifo = self.machines.arch.array.weight_fifo_bytes
+        slot = min(_AHEAD_SHARE * room.free_bytes, fifo.value if fifo else inf) / 2
+        return [
+            None if isinstance(entry, LoopMapping) else single.ahead(graph, start, inside, times, slot)
+            for entry, start in zip(alone, starts, strict=True)
+        ]
+
+    def _loop(self, op: Loop, graph: Graph, room: Room, times: int, single: SingleMapper) -> LoopMapping:
         """The fastest of: all weights stream through all of the room, or some stay in their share of it."""
-        weights = {name: size for name, size in _swept_weights(op.body).items() if name not in resident}
-        kept = resident_choices(weights, _RESIDENT_SHARE * free) if op.steps > 1 else []
-        ways = [*((each, (1 - _RESIDENT_SHARE) * free) for each in kept), ((), free)]
+        weights = {name: size for name, size in _swept_weights(op.body).items() if name not in room.resident}
+        kept = resident_choices(weights, _RESIDENT_SHARE * room.free_bytes) if op.steps > 1 else []
+        ways = [*((each, (1 - _RESIDENT_SHARE) * room.free_bytes) for each in kept), ((), room.free_bytes)]
         found: list[LoopMapping] = []
         failure: InfeasibleError | None = None
-        byte_s = op.steps / self.machines.rates("array", 0.0).dram_bytes_per_s
-        for way in ways:
-            streamed_s = sum(size for name, size in weights.items() if name not in way[0]) * byte_s
+        byte_s = op.steps / self.rates.dram_bytes_per_s
+        for names, free in ways:
+            streamed_s = sum(size for name, size in weights.items() if name not in names) * byte_s
             if found and streamed_s >= min(each.time_s for each in found):
                 continue
             try:
-                found.append(self._body(op, graph, weights, way, times, resident))
+                held = {name: weights[name] for name in names}
+                found.append(self._body(op, graph, held, Room(free, room.resident | set(names)), times, single))
             except InfeasibleError as error:
                 failure = error
         if not found:
@@ -183,124 +260,126 @@ class _Context:
         return min(found, key=lambda each: each.time_s)
 
     def _body(
-        self, op: Loop, graph: Graph, weights: dict[str, float], way: tuple[tuple[str, ...], float], times: int,
-        resident: frozenset[str],
-    ) -> LoopMapping:  # fmt: skip
-        kept, room = way
-        kept_inside = _body_on_chip(op, graph, self.on_chip) - self.spilled - {step_slice(n) for n in self.spilled}
-        inner = _Context(self.arch, self.choice, self.share, self.machines, kept_inside, self.spilled)
-        body = inner._ops(op.body, room, times * op.steps, resident | set(kept))
-        kept_bytes = sum(weights[name] for name in kept)
-        self.peak_bytes = max(self.peak_bytes, inner.peak_bytes + kept_bytes)
-        self.seen += inner.seen
-        before = Stream("none", load_bytes=kept_bytes, first_load_bytes=kept_bytes)
-        load_s = schedule_s(before.work(0.0), self.machines.rates("array", 0.0)) if kept else 0.0
-        return LoopMapping(op, body, kept, kept_bytes, times, load_s + op.steps * sum(each.time_s for each in body))
-
-    def _followers(self, graph: Graph, start: int, leader: MatMul | Conv) -> list[OpMapping]:
-        """Element-wise ops right behind ``leader`` that work on its results tile by tile, all on chip."""
-        size = graph.tensors[leader.outputs[0]].elements
-        group = {leader.outputs[0]} & self.on_chip
-        found: list[OpMapping] = []
-        for op in graph.ops[start:]:
-            made = [graph.tensors[name] for name in op.outputs]
-            read = [name for name in op.inputs if name in group]
-            quiet = all(not self._off_chip(graph, name, frozenset()) for name in (*op.inputs, *op.outputs))
-            if not read or not (is_view(op) or (quiet and isinstance(op, Elementwise))):
-                break
-            if any(tensor.elements > size for tensor in made):
-                break
-            found.append(replace(self._vector(op, graph, 0.0, 1, frozenset()), time_s=0.0, follows=True))
-            group.update(op.outputs)
-        while found and found[-1].stream.unit == "none":
-            found.pop()
-        return found
-
-    def _other(self, op: Op, graph: Graph, free: float, times: int, resident: frozenset[str]) -> OpMapping:
-        if not isinstance(op, Host):
-            mapped = self._vector(op, graph, free, times, resident)
-            self.peak_bytes = max(self.peak_bytes, mapped.stream.buffer_bytes * self.arch.n_cores)
-            return mapped
-        host = self.arch.host
-        seconds = op.elements * HOST_BYTES / host.bandwidth_bytes_per_s.value + host.latency_s.value + op.seconds
-        return OpMapping(op, Stream("host"), times, time_s=seconds)
-
-    def _off_chip(self, graph: Graph, name: str, resident: frozenset[str]) -> bool:
-        tensor = graph.tensors[name]
-        if tensor.role in ("weight", "constant"):
-            return name not in resident
-        return name not in self.on_chip
-
-    def _matrix(
-        self, op: MatMul | Conv, graph: Graph, free: float, times: int, resident: frozenset[str], follow_s: float
-    ) -> OpMapping:
-        precision = self.choice.of(op.name)
-        extra = sum(graph.tensors[name].bytes for name in op.inputs[2:] if self._off_chip(graph, name, resident))
-        problem = self._problem(op, graph, precision, resident)._replace(extra_load_bytes=extra, follow_s=follow_s)
-        machine = self.machines.of(precision, free, op.name)
-        candidate, metrics, seen = self.machines.best(problem, machine)
-        self.seen += seen
-        if not metrics.feasible:
-            least = _smallest_buffer(problem, machine)
-            bound = max(0.0, machine.capacity_bytes)
-            raise InfeasibleError(Infeasible("scratchpad capacity of a core", least, bound, "bytes", op.name))
-        self.peak_bytes = max(self.peak_bytes, metrics.buffer_bytes * self.arch.n_cores)
-        stream = _matrix_stream(candidate, metrics, extra)
-        return OpMapping(op, stream, times, precision, problem, candidate, metrics, metrics.time_s)
-
-    def _problem(self, op: MatMul | Conv, graph: Graph, precision: str, resident: frozenset[str]) -> Problem:
-        nest = op.contraction
-        if isinstance(op, MatMul) and op.shared_input:
-            nest = Contraction(1, op.m, op.n * op.groups, op.k)
-        unit = self.arch.unit(precision, op=op.name)
-        read, weight, made = op.inputs[0], op.inputs[1], op.outputs[0]
-        tensors = graph.tensors
-        return Problem(
-            nest.groups, nest.m, nest.n, nest.k, nest.row_outputs, nest.row_stride, nest.row_elements,
-            nest.kernel_rows, nest.kernel_size,
-            weight_bytes=FORMATS[tensors[weight].format or precision].bytes_per_element,
-            input_bytes=FORMATS[tensors[read].format or precision].bytes_per_element,
-            output_bytes=FORMATS[tensors[made].format or precision].bytes_per_element,
-            partial_bytes=FORMATS[unit.accumulator].bytes_per_element,
-            input_on_chip=not self._off_chip(graph, read, resident),
-            output_on_chip=not self._off_chip(graph, made, resident),
-            weight_on_chip=not self._off_chip(graph, weight, resident),
-        )  # fmt: skip
-
-    def _vector(self, op: Op, graph: Graph, free: float, times: int, resident: frozenset[str]) -> OpMapping:
-        if is_view(op):
-            return OpMapping(op, Stream("none"), times)
-        arch, vector = self.arch, self.arch.vector
-        simple, special = element_work(op)
-        lanes = vector.lanes.value * arch.n_cores
-        compute = (simple * vector.cycles_simple.value + special * vector.cycles_special.value) / lanes
-        load, crossing = 0.0, sum(graph.tensors[name].bytes for name in op.outputs)
-        for name in op.inputs:
-            # A gather reads only the rows that it copies.
-            rows = _gathers(op, graph, name)
-            size = sum(graph.tensors[made].bytes for made in op.outputs) if rows else graph.tensors[name].bytes
-            crossing += size
-            load += size if self._off_chip(graph, name, resident) else 0.0
-        store = sum(graph.tensors[name].bytes for name in op.outputs if self._off_chip(graph, name, resident))
-        port = crossing / arch.n_cores / arch.scratchpad.bandwidth_bytes_per_cycle.value
-        port *= arch.clock_hz("vector") / arch.clock_hz("scratchpad")
-        rates = self.machines.rates("vector", arch.op_overhead_cycles.value)
-        stream, time_s = _vector_stream(max(compute, port), load, store, crossing, free, arch.n_cores, rates, op.name)
-        return OpMapping(op, stream, times, vector.format, time_s=time_s)
+        self, op: Loop, graph: Graph, kept: dict[str, float], room: Room, times: int, single: SingleMapper
+    ) -> LoopMapping:
+        """The loop with the weights ``kept`` resident."""
+        on_chip = _body_on_chip(op, graph, single.on_chip) - self.spilled - {step_slice(n) for n in self.spilled}
+        body = self._sequence(op.body, room, times * op.steps, replace(single, on_chip=on_chip))
+        # States that come from outside, such as a cache that another program made, are loaded once.
+        states = ({before for _, before in op.carried} & set(graph.inputs)) - self.spilled
+        kept_bytes = sum(kept.values())
+        first = kept_bytes + sum(graph.tensors[name].bytes for name in states)
+        before = Stream("none", load_bytes=first, first_load_bytes=first)
+        load_s = float(schedule_s(before.work(0.0), self.rates)) if first else 0.0
+        return LoopMapping(op, body.ops(), tuple(kept), kept_bytes, first, times, load_s + op.steps * body.time_s)
 
 
-def _vector_cycles(followers: Sequence[OpMapping]) -> float:
-    return sum(each.stream.cycles for each in followers)
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The entries of a graph, alone and in a run, groups that may replace them, and the best sequence of these."""
+
+    starts: tuple[int, ...]
+    alone: tuple[Entry | LoopMapping, ...]
+    ahead: tuple[Entry | None, ...]
+    groups: tuple[Group, ...] = ()
+    time_s: float = 0.0
+    chosen: tuple[Choice, ...] = ()
+
+    def in_sequence(self, rates: Rates) -> _Parts:
+        """The same with the best sequence found."""
+        spans = [(each.first, each.last, each.time_s) for each in self.groups]
+        steps = [_step(*each, rates) for each in zip(self.alone, self.ahead, strict=True)]
+        time_s, chosen = best_sequence(steps, rates.dram_latency_s, spans)
+        return replace(self, time_s=time_s, chosen=tuple(chosen))
+
+    def ops(self) -> tuple[MappedOp, ...]:
+        """The mapped ops of the best sequence."""
+        mapped: list[MappedOp] = []
+        for part in self.chosen:
+            if part.kind == GROUP:
+                mapped.append(self.groups[part.index].mapped())
+                continue
+            for each in (self.alone if part.kind == ALONE else self.ahead)[part.first : part.last + 1]:
+                mapped += [each] if isinstance(each, LoopMapping) else each.ops if each is not None else ()
+        return tuple(mapped)
+
+
+def _grouped(
+    graph: Graph, prepared: Sequence[tuple[_Attempt, _Parts]], best_s: float
+) -> Iterator[tuple[_Attempt, _Parts]]:
+    """Every attempt that groups could make faster than ``best_s``, with groups."""
+    striped = StripedGraph(graph)
+    known: dict[tuple[int, ...], tuple[list[float], list[float], frozenset[int]]] = {}
+    for attempt, parts in prepared:
+        if parts.starts not in known:
+            known[parts.starts] = _least_s(graph, parts, attempt)
+        entries = Entries(parts.starts, [each.time_s for each in parts.alone], *known[parts.starts])
+        if parts.time_s - entries.most_saved_s < best_s:
+            found = attempt.with_groups(parts, entries, striped)
+            best_s = min(best_s, found.time_s)
+            yield attempt, found
+
+
+def _least_s(
+    graph: Graph, parts: _Parts, attempt: _Attempt
+) -> tuple[list[float], list[float], frozenset[int]]:
+    """``least_s``, ``again_s`` and ``places`` of `Entries`."""
+    inside = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("activation", "state"))
+    weights = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("weight", "constant"))
+    single, room, rates = replace(attempt.single, on_chip=inside), Room(attempt.capacity, weights), attempt.rates
+    launch_s = attempt.machines.rates("array", attempt.machines.arch.op_overhead_cycles.value).overhead_s
+    least_s, again_s = list[float](), list[float]()
+    places: set[int] = set()
+    followed = 0
+    for each, start in zip(parts.alone, parts.starts, strict=True):
+        read = {name for name in graph.ops[start].inputs if name in weights and name not in attempt.pinned}
+        least_s.append(sum(graph.tensors[name].bytes for name in read) / rates.dram_bytes_per_s)
+        again_s.append(0.0)
+        if isinstance(each, LoopMapping):
+            least_s[-1] = each.time_s
+            places.add(start)
+        elif start >= followed:  # with everything on chip, more ops follow the one before tile by tile
+            entry, count = single.entry(graph, start, room, 1)
+            stream = entry.ops[0].stream
+            gather_s = stream.gather_bytes / stream.tiles / rates.network_bytes_per_s + rates.hop_s
+            waits_s = max(0.0, gather_s - launch_s) if stream.gather_bytes > 0 else 0.0
+            least_s[-1] += max(0.0, entry.time_s - waits_s) * _STRIPED_SHARE
+            again_s[-1] = launch_s if stream.unit in ("array", "vector") else 0.0
+            followed = start + count
+            places.add(start)
+    return least_s, again_s, frozenset(places)
+
+
+def _step(alone: Entry | LoopMapping, ahead: Entry | None, rates: Rates) -> Step:
+    """An entry as `sequence` sees it."""
+    if ahead is None:
+        return Step(alone.time_s)
+    loaded = ahead.ops[0].ahead_bytes or 0.0
+    load_s = ceil(loaded / rates.burst_bytes) * rates.burst_bytes / rates.dram_bytes_per_s
+    return Step(alone.time_s, ahead.time_s, load_s, loaded / rates.dma_bytes_per_s, ahead.quiet)
+
+
+def _peak_bytes(ops: Iterable[MappedOp], cores: int) -> float:
+    """Scratchpad that streams and resident weights take, at most."""
+    peak = slots = 0.0
+    for each in ops:
+        if isinstance(each, OpMapping):
+            slots = max(slots, 2 * (each.ahead_bytes or 0.0))
+    for each in ops:
+        if isinstance(each, OpMapping):
+            held = each.stream.buffer_bytes * cores + (slots if each.ahead_bytes is not None else 0.0)
+        elif isinstance(each, LoopMapping):
+            held = each.resident_bytes + (each.stripe_bytes or 0.0) + _peak_bytes(each.body, cores)
+        else:
+            held = each.resident_bytes + each.buffer_bytes
+        peak = max(peak, held)
+    return peak
 
 
 def _swept_weights(body: Graph) -> dict[str, float]:
     """Bytes of the weights that every step reads from end to end."""
     read = read_whole(body)
     return {t.name: t.bytes for t in body.all_tensors() if t.role == "weight" and t.name in read}
-
-
-def _gathers(op: Op, graph: Graph, name: str) -> bool:
-    return isinstance(op, Move) and op.function == "gather" and graph.tensors[name].role == "weight"
 
 
 def _body_on_chip(op: Loop, graph: Graph, on_chip: frozenset[str]) -> frozenset[str]:
@@ -313,132 +392,3 @@ def _body_on_chip(op: Loop, graph: Graph, on_chip: frozenset[str]) -> frozenset[
         if outer in outside and op.body.tensors[inner].elements * op.steps <= graph.tensors[outer].elements
     }  # fmt: skip
     return frozenset(inside - sliced)
-
-
-@dataclass(slots=True)
-class _Machines:
-    """An architecture as the search sees it, by format; made once for a whole mapping."""
-
-    arch: DigitalArchitecture
-    _made: dict[str, Machine] = field(default_factory=dict)
-    _known: dict[tuple[Problem, Machine], list[tuple[float, _Found]]] = field(default_factory=dict)
-    _rates: dict[tuple[str, float], Rates] = field(default_factory=dict)
-
-    def of(self, precision: str, free_bytes: float, op_name: str) -> Machine:
-        """The machine with ``free_bytes`` of all scratchpads for streams."""
-        if precision not in self._made:
-            self._made[precision] = _machine(self.arch, precision, op_name)
-        return self._made[precision]._replace(capacity_bytes=free_bytes / self.arch.n_cores)
-
-    def best(self, problem: Problem, machine: Machine) -> _Found:
-        """The best mapping of a product. The best of a larger scratchpad is the best of every smaller one it fits.
-
-        What it remembers lives as long as one mapping, so that a result does not depend on what ran before.
-        """
-        capacity = machine.capacity_bytes
-        known = self._known.setdefault((problem, machine._replace(capacity_bytes=0.0)), [])
-        for searched, found in known:
-            if searched >= capacity and found[1].feasible and found[1].buffer_bytes <= capacity:
-                return found
-        known.append((capacity, _searched(problem, machine)))
-        return known[-1][1]
-
-    def rates(self, unit: str, overhead_cycles: float) -> Rates:
-        """Rates for `schedule_s` of one unit."""
-        key = (unit, overhead_cycles)
-        if key not in self._rates:
-            machine = self.of(self.arch.default_precision, 0.0, "")
-            self._rates[key] = Rates(
-                1.0 / self.arch.clock_hz(unit), machine.dram_bytes_per_s, machine.burst_bytes, machine.dram_latency_s,
-                machine.dma_bytes_per_s, machine.network_bytes_per_s, machine.hop_s,
-                overhead_cycles / self.arch.clock_hz("array"),
-            )  # fmt: skip
-        return self._rates[key]
-
-
-def _machine(arch: DigitalArchitecture, precision: str, op_name: str) -> Machine:
-    array, unit, dram = arch.array, arch.unit(precision, op=op_name), arch.memory.dram
-    array_hz = arch.clock_hz("array")
-    network = arch.interconnect
-    return Machine(
-        cores=arch.n_cores,
-        rows=int(array.rows.value),
-        columns=int(array.columns.value),
-        reduction_per_pe=int(unit.reduction_per_pe.value),
-        columns_per_pe=int(unit.columns_per_pe.value),
-        arrays=int(array.per_core.value),
-        weight_stationary="weight_stationary" in array.dataflows,
-        output_stationary="output_stationary" in array.dataflows,
-        input_stationary="input_stationary" in array.dataflows,
-        overlapped=array.fill_drain == "overlapped",
-        accumulator_bytes=float(array.accumulator_bytes.value),
-        capacity_bytes=0.0,
-        port_bytes_per_cycle=arch.scratchpad.bandwidth_bytes_per_cycle.value * arch.clock_hz("scratchpad") / array_hz,
-        shared_port=arch.scratchpad.ports.value < 2,
-        array_hz=array_hz,
-        dram_bytes_per_s=dram.bandwidth_bytes_per_s.value * dram.efficiency.value,
-        dram_latency_s=float(dram.latency_s.value),
-        dma_bytes_per_s=arch.dma.engines.value * arch.dma.bandwidth_bytes_per_cycle.value * arch.clock_hz("dma"),
-        network_bytes_per_s=network.links_per_core * network.bandwidth_bytes_per_cycle.value
-        * arch.clock_hz("interconnect"),
-        overhead_s=arch.op_overhead_cycles.value / array_hz,
-        whole_weight_tiles=array.whole_weight_tiles,
-        hop_s=network.hop_latency_cycles.value * network.mean_hops(arch.n_cores) / arch.clock_hz("interconnect"),
-        burst_bytes=float(dram.burst_bytes.value * dram.channels.value),
-    )  # fmt: skip
-
-
-def _smallest_buffer(problem: Problem, machine: Machine) -> float:
-    """Least scratchpad of a core that any tiling needs: the smallest tiles on one core."""
-    rows = problem.row_outputs
-    tile = Candidate(1, 1, 1, 1, rows, 1, problem.kernel_size, 0, 1, False)
-    return float(Metrics(*evaluate(problem, machine, tile)).buffer_bytes)
-
-
-def _matrix_stream(c: Candidate, m: Metrics, extra_bytes: float) -> Stream:
-    used = c.split_g * c.split_m * c.split_n * c.split_k
-    load = m.weight_dram_bytes + m.input_dram_bytes + extra_bytes
-    return Stream(
-        unit="array",
-        tiles=int(m.tiles),
-        fetches=int(m.fetches),
-        cycles=m.array_cycles,
-        load_bytes=load,
-        first_load_bytes=m.first_load_bytes,
-        store_bytes=m.output_dram_bytes,
-        last_store_bytes=m.last_store_bytes,
-        gather_bytes=m.network_bytes,
-        reduce_bytes=m.reduce_bytes,
-        core_share=m.core_share,
-        late=bool(m.late),
-        buffer_bytes=m.buffer_bytes,
-        scratchpad_bytes=m.port_bytes * used + load + m.output_dram_bytes + m.network_bytes * used,
-    )
-
-
-def _vector_stream(
-    cycles: float, load: float, store: float, crossing: float, free: float, cores: int, rates: Rates, name: str
-) -> tuple[Stream, float]:
-    """The fastest cut into 1, 2, 4, ... chunks of which two fit the room for streams, and its time.
-
-    Each chunk moves whole bursts.
-    """
-    best: tuple[Stream, float] | None = None
-    for tiles in _VECTOR_TILES if load + store > 0 else (1,):
-        held = (load + store) * (2 / tiles if tiles > 1 else 1)
-        if held > free and load + store > 0:
-            continue
-        first, last = (ceil(moved / tiles / rates.burst_bytes) * rates.burst_bytes for moved in (load, store))
-        stream = Stream(
-            "vector", tiles, tiles if load > 0 else 1, cycles, first * tiles, first, last * tiles, last,
-            core_share=1.0 / cores, buffer_bytes=held / cores, scratchpad_bytes=crossing + load + store,
-        )  # fmt: skip
-        time_s = schedule_s(stream.work(0.0), rates)
-        if best is None or time_s < best[1]:
-            best = stream, time_s
-        if max(load, store) <= tiles * rates.burst_bytes:
-            break
-    if best is None:
-        least = 2 * (load + store) / _VECTOR_TILES[-1]
-        raise InfeasibleError(Infeasible("scratchpad capacity", least, free, "bytes", name))
-    return best

@@ -4,7 +4,9 @@ An op becomes a few tasks (detail ``op``: the first tile, the last tile and all 
 transfer and, on each core, tile computation (detail ``tile``). Their dependencies are those of `mapping.schedule`:
 loads into two slots, data there one memory latency after their transfer, vector work behind each phase, stores
 behind the phase that makes them. Ops follow each other: the next begins when all tasks of the one before have ended.
-A loop's body is lowered once and its tasks are copied, each step behind the step before.
+In a run (`mapping.sequence`) the weights of an op are loaded into one of two slots while ops before it run, and it
+begins when they are there too. A loop's body is lowered once and its tasks are copied, each step behind the step
+before. A pipeline is lowered wave by wave, every stage on cores and links of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from math import ceil
 from typing import Literal
 
 from accelsim.hardware.digital import DigitalArchitecture
-from accelsim.mapping.digital import HOST_BYTES
-from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
+from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, PipelineMapping, Stage, Stream, WorkloadMapping
+from accelsim.mapping.single import HOST_BYTES
 from accelsim.mapping.taskgraph import TaskGraph, TaskGraphBuilder
 from accelsim.mapping.tiles import tiles_of
 from accelsim.workload.ops import Host
@@ -45,8 +47,11 @@ ACTIONS = (
 def lower(mapping: WorkloadMapping, arch: DigitalArchitecture, detail: Detail = "op") -> TaskGraph:
     """The task graph of a mapping. ``TaskGraph.op`` counts the ops in the order of `WorkloadMapping.walk`."""
     prefixes = [f"core{index}." for index in range(arch.n_cores)] if detail == "tile" else [""]
-    units = [f"{prefix}{unit}" for prefix in prefixes for unit in ("array", "vector")]
-    builder = TaskGraphBuilder(("dram", "dma", "network", *units, "host"), ACTIONS)
+    stages = max((len(each.stages) for each in mapping.ops if isinstance(each, PipelineMapping)), default=0)
+    own = [f"stage{index}." for index in range(stages)]
+    units = [f"{core}{unit}" for core in (*prefixes, *(own if detail == "op" else [])) for unit in ("array", "vector")]
+    networks = [f"{stage}network" for stage in own]
+    builder = TaskGraphBuilder(("dram", "dma", "network", *networks, *units, "host"), ACTIONS)
     burst = arch.memory.dram.burst_bytes.value * arch.memory.dram.channels.value
     _Lowering(builder, detail, prefixes, burst).ops(mapping.ops)
     return builder.build()
@@ -54,7 +59,11 @@ def lower(mapping: WorkloadMapping, arch: DigitalArchitecture, detail: Detail = 
 
 @dataclass(slots=True)
 class _Lowering:
-    """Walks a mapping and appends its tasks; ``barrier`` is what the next op waits for."""
+    """Walks a mapping and appends its tasks.
+
+    ``barrier`` is what the next op waits for. In a run, ``slots`` are what the next two loads ahead wait for: the ends
+    of the ops whose weights they replace. None says that no run is under way.
+    """
 
     builder: TaskGraphBuilder
     detail: Detail
@@ -62,6 +71,8 @@ class _Lowering:
     burst: float
     index: int = 0
     barrier: list[int] = field(default_factory=list)
+    slots: tuple[list[int], list[int]] | None = None
+    network: str = "network"
 
     def ops(self, ops: Sequence[MappedOp]) -> None:
         """Append the tasks of ``ops`` in order."""
@@ -69,19 +80,36 @@ class _Lowering:
         while position < len(ops):
             mapped = ops[position]
             position += 1
-            if isinstance(mapped, LoopMapping):
-                self._loop(mapped)
+            if not isinstance(mapped, OpMapping):
+                self.slots = None
+                (self._loop if isinstance(mapped, LoopMapping) else self._pipeline)(mapped)  # type: ignore[arg-type]
+                self.slots = None
                 continue
             followers: list[OpMapping] = []
             while position < len(ops) and isinstance(follower := ops[position], OpMapping) and follower.follows:
                 followers.append(follower)
                 position += 1
-            self._op(mapped, followers)
+            self._entry(mapped, followers)
             self.index += 1 + len(followers)
+        self.slots = None
+
+    def _entry(self, mapped: OpMapping, followers: Sequence[OpMapping]) -> None:
+        """One op and what follows it tile by tile, alone or in a run."""
+        if mapped.ahead_bytes is None:
+            self.slots = None
+            self._op(mapped, followers)
+            return
+        # Two slots: each load waits for the op before the last one that was loaded ahead.
+        first, second = self.slots or (self.barrier, self.barrier)
+        loaded = mapped.ahead_bytes > 0
+        if loaded:
+            self.barrier = [*self.barrier, *self._load(mapped.ahead_bytes, 1.0, first)]
+        self._op(mapped, followers)
+        self.slots = ((second, self.barrier) if loaded else (first, second)) if mapped.quiet else None
 
     def _loop(self, mapped: LoopMapping) -> None:
-        if mapped.resident_bytes > 0:
-            self.barrier = self._load(mapped.resident_bytes, 1.0)
+        if mapped.load_bytes > 0:
+            self.barrier = self._load(mapped.load_bytes, 1.0)
         first = len(self.builder)
         begins = list(self.barrier)
         self.ops(mapped.body)
@@ -92,6 +120,44 @@ class _Lowering:
         entries = self.builder.waiting_for(begins, first) if begins else self.builder.without_predecessors(first)
         self.builder.repeat(first, steps, [(end, entry) for end in self.barrier for entry in entries])
         self.barrier = [task + (steps - 1) * length for task in self.barrier]
+
+    def _pipeline(self, mapped: PipelineMapping) -> None:
+        if mapped.resident_bytes > 0:
+            self.barrier = self._load(mapped.resident_bytes, 1.0)
+        base = self.index
+        for wave in range(mapped.waves):
+            self.barrier = self._wave(mapped, wave, base) or self.barrier
+        self.index = base + sum(len(stage.ops) for stage in mapped.stages)
+
+    def _wave(self, mapped: PipelineMapping, wave: int, base: int) -> list[int]:
+        """All that happens at the same time in one wave; returns its ends."""
+        loads, active, stores = mapped.active(wave)
+        begin, ends = self.barrier, list[int]()
+        self.index = base
+        if loads:
+            ends += self._load(mapped.load_bytes, 1.0)
+        if stores:
+            ends += self._store(mapped.store_bytes, begin)
+        for number, stage in enumerate(mapped.stages):
+            self.index = base + sum(len(each.ops) for each in mapped.stages[:number])
+            if number in active:
+                ends += self._stage(stage, number, begin)
+        self.index, self.barrier = base, begin
+        return ends
+
+    def _stage(self, stage: Stage, number: int, begin: list[int]) -> list[int]:
+        """One sample through one stage, on its own cores and links."""
+        whole = self.prefixes, self.network
+        if self.detail == "op":
+            self.prefixes = [f"stage{number}."]
+        else:
+            self.prefixes = [f"core{stage.first_core + core}." for core in range(stage.cores)]
+        self.network, self.barrier = f"stage{number}.network", begin
+        self.barrier = self._network(stage.receive_bytes, begin) or begin
+        self.ops(stage.ops)
+        ends = list(self.barrier)
+        self.prefixes, self.network = whole
+        return ends
 
     def _op(self, mapped: OpMapping, followers: Sequence[OpMapping]) -> None:
         if isinstance(mapped.op, Host):
@@ -179,7 +245,7 @@ class _Lowering:
     def _network(self, received: float, waits: Iterable[int]) -> list[int]:
         if received <= 0:
             return []
-        moved = self.builder.add("network", "network", received, self.index, waits)
+        moved = self.builder.add(self.network, "network", received, self.index, waits)
         return [self.builder.add(None, "network_latency", 1.0, self.index, [moved])]
 
     def _run(

@@ -12,8 +12,10 @@ from accelsim.workload.vector_work import FOLDED
 
 __all__ = [
     "aliases",
+    "cached_states",
     "is_view",
     "live_bytes",
+    "pinned_choices",
     "place_activations",
     "read_whole",
     "resident_choices",
@@ -22,6 +24,7 @@ __all__ = [
 ]
 
 _SETS_OF = 10
+_PINNED_STEPS_PER_OCTAVE = 2
 
 
 def is_view(op: Op) -> bool:
@@ -99,13 +102,28 @@ def step_bytes(body: Graph, spilled: frozenset[str] = frozenset()) -> float:
     return live + sum(body.tensors[name].bytes for name in held) + inner
 
 
-def spilled_states(op: Loop, budget_bytes: float) -> frozenset[str]:
+def cached_states(graph: Graph) -> frozenset[str]:
+    """Key-value caches: states of loops that a step extends in place, and the tensors that become them."""
+    found: set[str] = set()
+    for op in graph.ops:
+        if isinstance(op, Loop):
+            makers = op.body.producers
+            for pair in op.carried:
+                maker = op.body.ops[makers[pair[0]]] if pair[0] in makers else None
+                if maker is not None and is_view(maker) and maker.inputs[0] == pair[1]:
+                    found |= set(pair)
+            found |= cached_states(op.body)
+    return frozenset(found)
+
+
+def spilled_states(op: Loop, budget_bytes: float, outside: frozenset[str] = frozenset()) -> frozenset[str]:
     """Carried tensors of a loop that live in DRAM so that a step fits the budget: the largest first, as few as do.
 
-    A state and the tensor that becomes it in the next step go together. All of them if nothing less fits.
+    A state and the tensor that becomes it in the next step go together; those of ``outside`` live there anyway. All of
+    them if nothing less fits.
     """
     carried = sorted(op.carried, key=lambda pair: (-op.body.tensors[pair[1]].bytes, pair))
-    spilled: frozenset[str] = frozenset()
+    spilled = frozenset(name for pair in carried if set(pair) <= outside for name in pair)
     for pair in carried:
         if step_bytes(op.body, spilled) <= budget_bytes:
             break
@@ -137,3 +155,26 @@ def resident_choices(sizes: Mapping[str, float], room_bytes: float) -> list[tupl
         (*tail, *(name for name, kept in zip(large, picks[each], strict=True) if kept)) for each in reversed(chosen)
     ]
     return [each for each in sets if each]
+
+
+def pinned_choices(graph: Graph, room_bytes: float) -> list[tuple[str, ...]]:
+    """Sets of weights that may stay on chip in ``room_bytes`` from one inference to the next, the heaviest first.
+
+    Weights with the fewest MACs a byte come first, since their loads are hidden worst. For each budget on a fixed
+    ladder (two steps an octave, up to the room) the longest row that fits it is a choice, and so are all weights.
+    """
+    read = read_whole(graph)
+    sizes = {t.name: t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read and t.bytes > 0}
+    macs = dict.fromkeys(sizes, 0)
+    for op, times in graph.walk():
+        for name in op.inputs:
+            if name in macs:
+                macs[name] += op.macs * times
+    names = sorted(sizes, key=lambda name: (macs[name] / sizes[name], name))
+    held = np.cumsum([sizes[name] for name in names])
+    steps = int(np.floor(_PINNED_STEPS_PER_OCTAVE * np.log2(room_bytes))) + 1 if room_bytes >= 1 else 0
+    budgets = 2.0 ** (np.arange(steps) / _PINNED_STEPS_PER_OCTAVE)
+    counts = {int(count) for count in np.searchsorted(held, budgets, side="right")}
+    if len(held) and held[-1] <= room_bytes:
+        counts.add(len(names))
+    return [tuple(names[:count]) for count in sorted(counts - {0}, reverse=True)]

@@ -10,7 +10,7 @@ from accelsim.mapping.space import Candidate, Metrics, Problem
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Loop, Op
 
-__all__ = ["LoopMapping", "MappedOp", "OpMapping", "Stream", "WorkloadMapping"]
+__all__ = ["LoopMapping", "MappedOp", "OpMapping", "PipelineMapping", "Stage", "Stream", "WorkloadMapping"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class OpMapping:
     """One op: ``executions`` counts the loops around it; matrix work has a problem, a candidate and its metrics.
 
     With ``follows`` it is vector work that runs tile by tile behind the matrix op before it, whose ``time_s`` then
-    covers both.
+    covers both. In a run (see `mapping.sequence`) ``ahead_bytes`` of its weights, or none, are loaded before it starts;
+    an op on its own has None there.
     """
 
     op: Op
@@ -72,41 +73,116 @@ class OpMapping:
     metrics: Metrics | None = None
     time_s: float = 0.0
     follows: bool = False
+    ahead_bytes: float | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it leaves the DRAM alone once its weights are there."""
+        return self.stream.load_bytes == 0 and self.stream.store_bytes == 0
 
 
 @dataclass(frozen=True, slots=True)
 class LoopMapping:
-    """A time loop: its body, and the weights that stay in the scratchpads for all of its steps.
+    """A loop: its body, and the weights that stay in the scratchpads for all of its steps.
 
-    ``time_s`` is that of all steps and of the load of the resident weights before them.
+    ``executions`` counts the loops around it.
+    Its steps are those of time, or the stripes of a row of ops that runs depth first, of which ``stripe_bytes`` of
+    activations are on chip at a time. ``time_s`` is that of all steps and of what is loaded before them:
+    ``load_bytes``, of which ``resident_bytes`` are weights.
     """
 
     op: Loop
     body: tuple[MappedOp, ...]
     resident: tuple[str, ...]
     resident_bytes: float
+    load_bytes: float
     executions: int = 1
     time_s: float = 0.0
+    stripe_bytes: float | None = None
+
+    @property
+    def depth_first(self) -> bool:
+        """Whether its steps are stripes, not steps of time."""
+        return self.stripe_bytes is not None
 
 
-MappedOp = OpMapping | LoopMapping
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a pipeline: its ops, on ``cores`` cores from ``first_core`` on.
+
+    ``receive_bytes`` come to each of its cores over the network before each sample. ``time_s`` is that of one sample.
+    """
+
+    ops: tuple[OpMapping, ...]
+    first_core: int
+    cores: int
+    receive_bytes: float
+    time_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineMapping:
+    """Samples of a batch that flow through stages, all of whose weights are resident.
+
+    Time goes in waves: in each, every stage works on the sample that the stage before had in the wave before, and the
+    DRAM loads ``load_bytes`` of the next sample and stores ``store_bytes`` of a finished one. The op is the loop over
+    the samples.
+    """
+
+    op: Loop
+    stages: tuple[Stage, ...]
+    resident: tuple[str, ...]
+    resident_bytes: float
+    load_bytes: float
+    store_bytes: float
+    buffer_bytes: float
+    time_s: float = 0.0
+
+    @property
+    def body(self) -> tuple[OpMapping, ...]:
+        """The ops of all stages."""
+        return tuple(op for stage in self.stages for op in stage.ops)
+
+    @property
+    def executions(self) -> int:
+        """Pipelines stand in no loop."""
+        return 1
+
+    @property
+    def samples(self) -> int:
+        return self.op.steps
+
+    def active(self, wave: int) -> tuple[bool, tuple[int, ...], bool]:
+        """What wave ``wave`` of ``waves`` does: whether it loads a sample, which stages work, whether it stores one."""
+        stages = tuple(index for index in range(len(self.stages)) if 0 <= wave - 1 - index < self.samples)
+        return wave < self.samples, stages, 0 <= wave - 1 - len(self.stages) < self.samples
+
+    @property
+    def waves(self) -> int:
+        """Load, the stages, store, and all samples but the first behind it."""
+        return self.samples + len(self.stages) + 1
+
+
+MappedOp = OpMapping | LoopMapping | PipelineMapping
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadMapping:
-    """A whole workload: mapped ops in execution order, and which activations stay on chip."""
+    """A whole workload: mapped ops in execution order, and what stays on chip.
+
+    ``resident`` are weights that stay from one inference to the next, ``spilled`` states of loops that live in DRAM.
+    ``time_s`` is the mapper's own time; at op detail the engine finds the same.
+    """
 
     graph: Graph
     ops: tuple[MappedOp, ...]
     on_chip: frozenset[str]
+    resident: frozenset[str]
+    spilled: frozenset[str]
+    time_s: float
     scratchpad_peak_bytes: float
     dram_peak_bytes: float
     candidates_seen: int
-
-    @property
-    def time_s(self) -> float:
-        """The mapper's own time; at op detail the engine finds the same."""
-        return sum(each.time_s for each in self.ops)
 
     def walk(self) -> Iterator[OpMapping]:
         """Every op of the workload, loop bodies included, in the order in which the task graph numbers them."""
@@ -115,7 +191,7 @@ class WorkloadMapping:
 
 def _walk(ops: tuple[MappedOp, ...]) -> Iterator[OpMapping]:
     for each in ops:
-        if isinstance(each, LoopMapping):
-            yield from _walk(each.body)
-        else:
+        if isinstance(each, OpMapping):
             yield each
+        else:
+            yield from _walk(each.body)

@@ -1,5 +1,26 @@
-"""Number formats: what a stored element costs in bits, and which unit computes it."""
+"""Number formats and what hardware computes with them: quantised tensors, bit for bit."""
 
-from accelsim.numerics.formats import FORMATS, Float, Format, Integer, format_named
+from accelsim.numerics.accumulators import ACCUMULATORS, accumulator_named
+from accelsim.numerics.cast import cast, cast_codes
+from accelsim.numerics.dot import dot, matmul
+from accelsim.numerics.elements import Float, Integer, PowerOfTwo
+from accelsim.numerics.formats import FORMATS, Format, format_named
+from accelsim.numerics.quantize import quantize
+from accelsim.numerics.tensor import QuantizedTensor
 
-__all__ = ["FORMATS", "Float", "Format", "Integer", "format_named"]
+__all__ = [
+    "ACCUMULATORS",
+    "FORMATS",
+    "Float",
+    "Format",
+    "Integer",
+    "PowerOfTwo",
+    "QuantizedTensor",
+    "accumulator_named",
+    "cast",
+    "cast_codes",
+    "dot",
+    "format_named",
+    "matmul",
+    "quantize",
+]

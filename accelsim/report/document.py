@@ -12,11 +12,14 @@ import numpy as np
 
 from accelsim.documents import Constant
 from accelsim.pipeline import Evaluation
+from accelsim.report.choices import choices_document
+from accelsim.report.gaps import gap_document
 from accelsim.study.compare import PrecisionComparison, compression
 from accelsim.study.estimate import Estimate
 from accelsim.study.sensitivity import Sensitivity
 from accelsim.version import __version__
 from accelsim.workload.graph import Graph
+from accelsim.workload.rewrite.report import report_document
 
 __all__ = ["comparison_document", "graph_signature", "result_document"]
 
@@ -38,6 +41,7 @@ def result_document(estimate: Estimate) -> dict[str, object]:
         "real_time_factor": run.real_time_factor,
         "throughput_per_s": run.throughput_per_s,
         "energy_j": run.energy_j,
+        "power_w": run.power_w,
         "area_mm2": run.area_mm2,
         "macs": run.macs,
         "parameters": run.workload.parameters,
@@ -52,11 +56,55 @@ def result_document(estimate: Estimate) -> dict[str, object]:
         "sensitivity": _sensitivity(estimate.sensitivity),
         "refused": list(estimate.sensitivity.refused) if estimate.sensitivity else [],
         "energy_by_component_j": run.energy.by_component_j,
-        "mapping": {"ops": sum(1 for _ in run.mapping.walk()), "candidates_seen": run.mapping.candidates_seen},
+        "energy_by_level_j": run.energy.by_level_j,
+        "energy_by_op_j": _energy_by_op(run),
+        **_area(run),
+        **_throttling(run),
+        "derived_constants": sorted(run.architecture.derived),
+        "mapping": {
+            "ops": sum(1 for _ in run.mapping.walk()),
+            "candidates_seen": run.mapping.candidates_seen,
+            "choices": choices_document(run),
+        },
+        **gap_document(run),
         "notes": list(estimate.notes),
         "provenance": _provenance(run),
     }
     return {key: _plain(value) for key, value in document.items()}
+
+
+def _energy_by_op(run: Evaluation) -> list[dict[str, object]]:
+    """A row a mapped op: its name and dynamic joules by component, all its executions."""
+    rows = run.energy.by_op_component_j.tolist()
+    return [
+        {"op": op.op.name, **dict(zip(run.energy.components, row, strict=True))}
+        for op, row in zip(run.mapping.walk(), rows, strict=True)
+    ]
+
+
+def _area(run: Evaluation) -> dict[str, object]:
+    """Where the area comes from, and what structure and node predict; nulls and empty where no technology is stated."""
+    area, whole = run.area, run.area.predicted_mm2
+    stated = area.stated
+    return {
+        "area_source": area.source,
+        "area_published_mm2": stated.value if stated is not None and not stated.assumed else None,
+        "area_predicted_mm2": whole.value if whole else None,
+        "area_predicted_interval_mm2": [whole.low, whole.high] if whole else None,
+        "area_by_component_mm2": {name: each.value for name, each in area.predicted.items()},
+        "area_by_component_interval_mm2": {name: [each.low, each.high] for name, each in area.predicted.items()},
+    }
+
+
+def _throttling(run: Evaluation) -> dict[str, object]:
+    """The power limit, the clock that keeps it, and the run without it (null where it was not throttled)."""
+    limit, full = run.architecture.description.power_limit_w, run.unthrottled
+    figures = None if full is None else {name: getattr(full, name) for name in ("latency_s", "energy_j", "power_w")}
+    return {
+        "power_limit_w": None if limit is None else limit.value,
+        "clock_scale": run.clock_scale,
+        "unthrottled": figures,
+    }
 
 
 def comparison_document(comparison: PrecisionComparison) -> dict[str, object]:
@@ -113,6 +161,7 @@ def _provenance(run: Evaluation) -> dict[str, object]:
             "overrides": dict(run.architecture.overrides),
             "workload_parameters": parameters,
         },
+        "rewrites": [report_document(each) for each in run.workload.rewrites],
         "seed": None,
     }
 
@@ -121,7 +170,10 @@ def graph_signature(graph: Graph) -> dict[str, object]:
     """What a workload computes, as plain data: ops, tensors, inputs and outputs, not where it came from."""
     return {
         "ops": [_signature(op) for op in graph.ops],
-        "tensors": [[t.name, list(t.shape), t.role, t.format] for t in graph.tensors.values()],
+        "tensors": [
+            [t.name, list(t.shape), t.role, t.format, *([t.sparsity.pattern, t.sparsity.zeros] if t.sparsity else [])]
+            for t in graph.tensors.values()
+        ],
         "inputs": list(graph.inputs),
         "outputs": list(graph.outputs),
         "batch": graph.batch,

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from accelsim.pipeline import Evaluation
+from accelsim.report.breakdowns import area, energy_by_op
 from accelsim.report.comparing import by_op, by_precision
 from accelsim.report.document import result_document
 from accelsim.report.figures import Scaled, critical, energy, roofline, tornado, utilization
 from accelsim.report.gantt import Colours, close_look, overview
+from accelsim.report.choices import choice_rows
+from accelsim.report.gaps import gap_words
 from accelsim.report.op_figures import OpFigures, bare_resource, op_figures
 from accelsim.report.page import (
     Cell,
@@ -29,6 +32,7 @@ from accelsim.report.summary import METRICS, assumption_value, bottleneck_words,
 from accelsim.report.tables import mapping_words
 from accelsim.study.compare import PrecisionComparison
 from accelsim.study.estimate import Estimate
+from accelsim.study.gap import optimality_gap
 from accelsim.study.sensitivity import Sensitivity
 
 __all__ = ["comparison_html", "result_html"]
@@ -45,7 +49,7 @@ def result_html(estimate: Estimate) -> str:
         overview(run, colours, "timeline", "Timeline"),
         close_look(run, ops, colours, "step", "Timeline, a close look"),
     ]
-    where = [critical(ops, run), utilization(run), energy(run), roofline(ops, run)]
+    where = [critical(ops, run), utilization(run), energy(run), energy_by_op(ops, run), roofline(ops, run), area(run)]
     assumed = _tornados(estimate.sensitivity, run)
     title = f"{run.workload.name} on {run.architecture.name} in {run.choice.label}"
     body = [
@@ -115,11 +119,18 @@ def _summary(estimate: Estimate) -> Cell:
         if values[metric.key] is not None
     ]
     rows.append(["Bottleneck", *bottleneck_words(run).split(", ", 1)])
+    rows.append(["Optimality gap", *_gap(run)])
     for name, use in run.resources.items():
         label = {"dram_bytes": "DRAM used", "scratchpad_bytes": "Scratchpads used"}.get(name, name)
         share = percent(use["used"] / use["budget"]) if use["budget"] else ""
         rows.append([label, quantity(use["used"], "B"), f"{share} of {quantity(use['budget'], 'B')}"])
+    rows += [[name, gain or taken, taken if gain else ""] for name, taken, gain in choice_rows(run)]
     return table(["", "", "over assumed constants"], rows, ["", "figure", "soft"], "summary")
+
+
+def _gap(run: Evaluation) -> tuple[str, str]:
+    gap = optimality_gap(run)
+    return (plain(gap.whole, "x"), f"latency {gap_words(run)}") if gap.whole else ("", "nothing bounds it")
 
 
 def _gains(comparison: PrecisionComparison) -> Cell:

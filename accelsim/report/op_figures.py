@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping
+from accelsim.mapping.records import MappedOp, OpMapping
 from accelsim.mapping.taskgraph import NO_RESOURCE
 from accelsim.pipeline import Evaluation
 from accelsim.report.critical import critical_path
@@ -203,7 +203,7 @@ def stretches(evaluation: Evaluation) -> list[Stretch]:
 
 def _stretches(ops: tuple[MappedOp, ...], first: int, depth: int) -> Iterator[Stretch]:
     for each in ops:
-        if isinstance(each, LoopMapping):
+        if not isinstance(each, OpMapping):
             inner = [*_stretches(each.body, first, depth + 1)]
             last = max((stretch.last for stretch in inner), default=first)
             yield Stretch(each.op.name, first, last, each.op.steps, each.executions, depth)

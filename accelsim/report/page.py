@@ -11,9 +11,9 @@ from accelsim.report.plots import Plot
 from accelsim.report.quantities import short
 from accelsim.version import __version__
 
-__all__ = ["Cell", "code", "figures", "folded", "notes_box", "page", "paragraph", "section", "table", "text"]
+__all__ = ["POLICY", "Cell", "code", "figures", "folded", "notes_box", "page", "paragraph", "section", "table", "text"]
 
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 class Cell(str):
@@ -108,7 +108,7 @@ def page(title: str, body: Iterable[str], plots: Sequence[Plot | None]) -> str:
         [
             "<!DOCTYPE html>",
             '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<meta name="generator" content="accelsim {escape(__version__)}">',
             f"<title>{text(title)}</title>",

@@ -1,7 +1,12 @@
 """The timeline as Chrome trace events, which https://ui.perfetto.dev and chrome://tracing open.
 
 A thread a resource, a complete event a task. Delays occupy no resource and may overlap, so they are asynchronous
-events, which viewers put on tracks of their own. Times are microseconds with nine decimals: femtoseconds, exactly.
+events, which viewers put on tracks of their own.
+
+Perfetto counts in whole nanoseconds. It rounds ``ts`` and ``dur`` apart, and drops a slice that then ends after the
+next one begins; so both ends of a task are rounded here, half up, and ``dur`` is their difference: tasks that do not
+overlap in femtoseconds do not in nanoseconds either, and a slice is off by less than 1 ns. The arguments ``start_fs``
+and ``duration_fs`` of each event are exact.
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ from accelsim.report.files import atomic_writer
 
 __all__ = ["trace_events", "write_trace"]
 
-_FS_PER_US = 10**9
+_FS_PER_NS = 10**6
 _PID = 1
 _BLOCK = 100_000
 
@@ -51,13 +56,15 @@ def _block(evaluation: Evaluation, block: slice, names: list[str], actions: list
         tasks.amount[block].tolist(), timeline.start_fs[block].tolist(), timeline.end_fs[block].tolist(), strict=True,
     )  # fmt: skip
     for task, (resource, action, op, amount, start, end) in enumerate(columns, start=block.start):
-        args = f'"args": {{"op": {names[op]}, "action": {actions[action]}, "amount": {amount!r}, "task": {task}}}'
+        known = f'"op": {names[op]}, "action": {actions[action]}, "amount": {amount!r}, "task": {task}'
+        args = f'"args": {{{known}, "start_fs": {start}, "duration_fs": {end - start}}}'
+        begin_ns, end_ns = _ns(start), _ns(end)
         what = f'"name": {names[op]}, "cat": {actions[action]}, "pid": {_PID}, "tid": {resource + 1}'
         if resource == NO_RESOURCE:
-            yield f'{{"ph": "b", "id": {task}, {what}, "ts": {_us(start)}, {args}}}'
-            yield f'{{"ph": "e", "id": {task}, {what}, "ts": {_us(end)}}}'
+            yield f'{{"ph": "b", "id": {task}, {what}, "ts": {_us(begin_ns)}, {args}}}'
+            yield f'{{"ph": "e", "id": {task}, {what}, "ts": {_us(end_ns)}}}'
         else:
-            yield f'{{"ph": "X", {what}, "ts": {_us(start)}, "dur": {_us(end - start)}, {args}}}'
+            yield f'{{"ph": "X", {what}, "ts": {_us(begin_ns)}, "dur": {_us(end_ns - begin_ns)}, {args}}}'
 
 
 def _names(evaluation: Evaluation) -> Iterator[str]:
@@ -72,7 +79,11 @@ def _names(evaluation: Evaluation) -> Iterator[str]:
         yield named("thread_sort_index", index + 1, sort_index=index)
 
 
-def _us(femtoseconds: int) -> str:
-    """Microseconds as an exact decimal."""
-    whole, rest = divmod(femtoseconds, _FS_PER_US)
-    return f"{whole}.{rest:09d}" if rest else str(whole)
+def _ns(femtoseconds: int) -> int:
+    return (femtoseconds + _FS_PER_NS // 2) // _FS_PER_NS
+
+
+def _us(nanoseconds: int) -> str:
+    """Microseconds, in which trace events count, as an exact decimal."""
+    whole, rest = divmod(nanoseconds, 1000)
+    return f"{whole}.{rest:03d}" if rest else str(whole)

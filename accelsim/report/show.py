@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from accelsim.documents import Constant
+from accelsim.errors import InputError
 from accelsim.hardware.load import Architecture
+from accelsim.report.files import write_text_atomically
+from accelsim.report.graph_facts import fact_rows, repeat_rows, shown, skip_rows
 from accelsim.report.quantities import quantity, short
 from accelsim.workload.graph import Graph
+from accelsim.workload.insight.facts import facts_document, facts_of
+from accelsim.workload.rewrite.report import report_document, rewrite_words
 
-__all__ = ["architecture_document", "json_text", "text", "workload_document"]
+__all__ = ["architecture_document", "json_text", "text", "with_zeros", "workload_document", "write_page"]
 
 _WIDTH = 120
 _LONGEST_NAME = 46
@@ -35,6 +41,28 @@ def text(subject: Graph | Architecture) -> str:
     return "\n".join(lines)
 
 
+def with_zeros(subject: Graph | Architecture, path: str) -> Graph | Architecture:
+    """The subject; the graph of an ONNX file at ``path`` with the zeros of its stored weights counted."""
+    if not isinstance(subject, Graph) or not path.lower().endswith(".onnx"):
+        return subject
+    from accelsim.workload.insight.zeros import with_counted_zeros
+
+    return with_counted_zeros(subject, path)
+
+
+def write_page(subject: Graph | Architecture, path: Path) -> None:
+    """Write the drawing of a workload's graph.
+
+    Raises:
+        InputError: the subject is an architecture, or the file cannot be written.
+    """
+    if not isinstance(subject, Graph):
+        raise InputError("is an architecture: only workloads have a graph to draw", file="--html", field=subject.name)
+    from accelsim.report.graph_page import graph_page
+
+    write_text_atomically(path, graph_page(subject))
+
+
 def workload_document(graph: Graph) -> dict[str, Any]:
     """Counts, parameters with their owners, recipes and ops of a workload; bytes are FP32 where no format is stored."""
     shapes = {tensor.name: list(tensor.shape) for tensor in graph.all_tensors()}
@@ -47,6 +75,8 @@ def workload_document(graph: Graph) -> dict[str, Any]:
         "weight_bytes": graph.weight_bytes,
         "peak_activation_bytes": graph.peak_activation_bytes,
         "residuals": len(graph.residuals),
+        "facts": facts_document(facts_of(graph)),
+        "rewrites": [report_document(each) for each in graph.rewrites],
         "parameters_used": {name: _plain(value) for name, value in graph.parameters_used.items()},
         "recipes": {
             name: {"default": recipe.default, "patterns": dict(recipe.patterns), "source": recipe.source}
@@ -119,12 +149,30 @@ def _workload_lines(graph: Graph) -> list[str]:
         for name, recipe in graph.recipes.items():
             exceptions = "".join(f", {pattern} in {each}" for pattern, each in recipe.patterns)
             lines.append(_line(f"{name}: {recipe.default}{exceptions} ({recipe.source})", "  "))
+    lines += _facts(graph)
     rows = [
         (op.name, op.kind, f"{times:,}", quantity(op.macs * times, "MAC") if op.macs else "-",
          ", ".join(shapes[name] for name in op.outputs))
         for op, times in graph.walk()
     ]  # fmt: skip
     return [*lines, "", "ops", *_table([("op", "kind", "runs", "work", "makes"), *rows], right=(2, 3))]
+
+
+def _facts(graph: Graph) -> list[str]:
+    """What the graph knows about itself, with its rewrites, skip connections and repeated blocks."""
+    facts = facts_of(graph)
+    lines = ["", "figures", *_table(fact_rows(facts))]
+    if graph.rewrites:
+        lines += ["", "rewrites, in order", *(_line(rewrite_words(each), "  ") for each in graph.rewrites)]
+    skips, more = shown(skip_rows(facts.skips))
+    if skips:
+        head = ("skip ends in", "kind", "ops", "held", "held x ops")
+        lines += ["", *_table([head, *skips], right=(2, 3)), *([f"  {more}"] if more else [])]
+    repeated, more = shown(repeat_rows(facts))
+    if repeated:
+        head = ("repeated block", "ops", "MACs of one", "parameters of one")
+        lines += ["", *_table([head, *repeated], right=(1, 2)), *([f"  {more}"] if more else [])]
+    return lines
 
 
 def _architecture_lines(architecture: Architecture) -> list[str]:

@@ -10,6 +10,9 @@ from accelsim.hardware.digital import DATAFLOWS
 from accelsim.mapping.records import OpMapping
 from accelsim.mapping.space import ORDERS
 from accelsim.pipeline import Evaluation
+from accelsim.report.breakdowns import COMPONENT_WORDS, area_words
+from accelsim.report.choices import choice_rows
+from accelsim.report.gaps import gap_columns, gap_words, parts_words
 from accelsim.report.op_figures import OpFigures, op_figures
 from accelsim.report.quantities import interval, percent, plain, quantity, short
 from accelsim.report.summary import METRICS, assumption_value, bottleneck_words, metric_values
@@ -44,6 +47,10 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
         active_s: any of its tasks runs, transfers and latencies included.
         critical_s: its part of the critical path; the column adds up to the latency.
         energy_j: without leakage: the column and the leakage add up to the energy.
+        energy_array_j, energy_vector_j, energy_scratchpad_j, energy_network_j, energy_dram_j, energy_host_j: its parts.
+        gap: time of matrix work over the least that any mapping of it needs on this machine; NaN for other ops.
+        ideal_s, spatial_s, fill_s, port_s, launch_s, load_s, wait_s, unload_s: parts of the op's time, from its first
+            task to its last; see `study.cycles.TimeParts`.
         core_split, tile, order, dataflow: how matrix work is cut over cores and tiles, the order of the tile loops
             (outermost first) and what stays in the array; None for other ops.
     """
@@ -68,6 +75,11 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
             "active_s": figures.active_s,
             "critical_s": figures.critical_s,
             "energy_j": figures.energy_j,
+            **{
+                f"energy_{name}_j": evaluation.energy.by_op_component_j[:, column]
+                for column, name in enumerate(evaluation.energy.components)
+            },
+            **gap_columns(evaluation),
             **{name: [mapping_words(op)[name] for op in ops] for name in _MAPPING_COLUMNS},
         }
     )
@@ -124,6 +136,8 @@ def result_text(estimate: Estimate) -> str:
         _utilization(run),
         _assumptions(estimate.sensitivity, "latency_s", "latency"),
         _top_ops(figures, run),
+        _energy(run),
+        _area(run),
         _mapping(run),
         _refused(estimate.sensitivity),
     ]
@@ -247,6 +261,36 @@ def _top_ops(figures: OpFigures, run: Evaluation) -> str:
     return f"{head}\n{_aligned(rows, 'lllrrrrrrr', gap=1)}"
 
 
+def _energy(run: Evaluation) -> str:
+    """Energy by component and by level of data movement, the largest first."""
+    total = run.energy_j or 1.0
+    components = [
+        [f"  {COMPONENT_WORDS[name]}", quantity(joules, "J"), percent(joules / total)]
+        for name, joules in sorted(run.energy.by_component_j.items(), key=lambda item: -item[1])
+    ]
+    levels = [
+        f"{name.replace('_', ' ')} {percent(joules / total)}"
+        for name, joules in run.energy.by_level_j.items()
+        if joules is not None
+    ]
+    words = textwrap.fill(f"By level of data movement: {', '.join(levels)}.", WIDTH, initial_indent="  ",
+                          subsequent_indent="  ")  # fmt: skip
+    return f"Energy by component\n{_aligned(components, 'lrr')}\n{words}"
+
+
+def _area(run: Evaluation) -> str:
+    """Predicted area by component beside the stated area; empty where no technology is stated."""
+    if not run.area.predicted:
+        return ""
+    rows = [
+        [f"  {COMPONENT_WORDS[name]}", plain(each.value, "mm²"), f"({interval(plain(each.low), plain(each.high))})"]
+        for name, each in sorted(run.area.predicted.items(), key=lambda item: -item[1].value)
+        if each.high > 0
+    ]
+    words = textwrap.fill(area_words(run), WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return f"Area by component, predicted\n{_aligned(rows, 'lrl')}\n{words}"
+
+
 def _time(seconds: SupportsFloat) -> str:
     return quantity(float(seconds), "s", 3)
 
@@ -259,9 +303,14 @@ def _mapping(run: Evaluation) -> str:
         f"Mapping: {len(mapped)} ops, {matrix} of them matrix work, chosen from {run.mapping.candidates_seen:,} "
         f"candidates. {len(run.mapping.on_chip)} activations stay on chip; the scratchpads hold at most "
         f"{quantity(used['used'], 'B')} of {quantity(used['budget'], 'B')}. "
-        f"Timeline: {len(run.tasks):,} tasks ({run.detail} detail, engine {run.timeline.engine})."
+        f"Timeline: {len(run.tasks):,} tasks ({run.detail} detail, engine {run.timeline.engine}). "
+        f"Time of the ops: {parts_words(run)}."
     )
-    return textwrap.fill(words, WIDTH, subsequent_indent="  ")
+    gap = gap_words(run)
+    if gap:
+        words += f" The latency is {gap}."
+    choices = _aligned([[f"  {name}", *rest] for name, *rest in choice_rows(run)], "lll")
+    return f"{textwrap.fill(words, WIDTH, subsequent_indent='  ')}\nChoices of the mapper, and their gains\n{choices}"
 
 
 def _refused(sensitivity: Sensitivity | None) -> str:

@@ -12,6 +12,7 @@ from accelsim.study.sensitivity import Assumption
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import assumed_parameters, reloaded
 from accelsim.workload.precision import PrecisionArgument
+from accelsim.workload.rewrite.report import rewrite_words
 
 __all__ = ["Variations", "assumptions_of", "notes_on"]
 
@@ -46,16 +47,37 @@ def assumptions_of(
 
 
 def notes_on(evaluation: Evaluation) -> tuple[str, ...]:
-    """What a reader of this evaluation must know: calibrated figures, the recipe that stood in for a format."""
+    """What a reader of this evaluation must know: calibrated figures, throttled clocks, what stood in for what."""
     notes: list[str] = []
     calibration = evaluation.workload.calibration
     if calibration is not None and calibration.architecture == evaluation.architecture.name:
         notes.append(f"calibrated: {calibration.note}")
+    notes += _power_and_technology(evaluation)
+    notes += [f"rewritten: {rewrite_words(each)}" for each in evaluation.workload.rewrites]
+    if any(tensor.sparsity for tensor in evaluation.workload.all_tensors()):
+        notes.append("sparsity: zeros of the weights are counted and not exploited: they are stored and multiplied.")
     recipe = evaluation.choice.recipe
     if recipe is not None:
         parts = ", ".join(f"{pattern} in {name}" for pattern, name in recipe.patterns) or "no exceptions"
         notes.append(f"{recipe.name} is this workload's recipe ({recipe.default}; {parts}; {recipe.source}).")
     return tuple(notes)
+
+
+def _power_and_technology(evaluation: Evaluation) -> list[str]:
+    """That clocks were throttled, and which constants nobody stated."""
+    notes, limit, full = [], evaluation.architecture.description.power_limit_w, evaluation.unthrottled
+    if full is not None and limit is not None:
+        notes.append(
+            f"throttled: at the full clock the average power is {full.power_w:.4g} W, above the limit of "
+            f"{limit.value:.4g} W; the chip's clocks run at {evaluation.clock_scale:.4g} of it, and the latency is "
+            f"{evaluation.latency_s:.4g} s instead of {full.latency_s:.4g} s."
+        )
+    derived = sorted(evaluation.architecture.derived)
+    if derived:
+        technology = evaluation.architecture.description.technology
+        notes.append(f"derived: {len(derived)} constants are not stated and follow from `technology: {technology}`, "
+                     f"with its ranges: {', '.join(derived)}.")  # fmt: skip
+    return notes
 
 
 def _others(value: float, low: float | None, high: float | None) -> tuple[float, ...]:
@@ -89,7 +111,8 @@ class Variations:
         same_work = not parameters and precision == self.precision
         if same_work and all(any(mark in path for mark in _PRICE_ONLY) for path in constants):
             return reprice(self.nominal, architecture) if constants else self.nominal
-        return evaluate(self._graph(parameters), architecture, precision, engine=self.engine, detail=self.detail)
+        return evaluate(self._graph(parameters), architecture, precision, engine=self.engine, detail=self.detail,
+                        options=self.nominal.options)  # fmt: skip
 
     def _graph(self, parameters: Mapping[str, float | str]) -> Graph:
         if not parameters:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from accelsim.errors import InputError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
+from accelsim.mapping.options import MappingOptions
 from accelsim.numerics import FORMATS
 from accelsim.pipeline import Engine, Evaluation, evaluate
 from accelsim.study.assumptions import Variations, assumptions_of, notes_on
@@ -99,6 +100,7 @@ def compare_precisions(
     engine: Engine = "auto",
     detail: Detail = "op",
     intervals: bool = True,
+    options: MappingOptions | None = None,
 ) -> PrecisionComparison:
     """Evaluate ``workload`` at each of two or more precisions, and the speed-up over the ranges of what is assumed.
 
@@ -109,11 +111,15 @@ def compare_precisions(
     if len(names) < 2:
         raise InputError("needs two different precisions", field="precisions", value=list(precisions),
                          remedy="for example fp16 and int4")  # fmt: skip
-    runs = {name: evaluate(workload, architecture, name, engine=engine, detail=detail) for name in names}
+    runs = {
+        name: evaluate(workload, architecture, name, engine=engine, detail=detail, options=options) for name in names
+    }
     notes = tuple(dict.fromkeys(note for each in runs.values() for note in notes_on(each)))
     if not intervals:
         return PrecisionComparison(runs, None, notes)
-    nominal = runs if detail == "op" else {name: evaluate(workload, architecture, name) for name in names}
+    nominal = runs
+    if detail != "op":
+        nominal = {name: evaluate(workload, architecture, name, options=options) for name in names}
     variations = {name: Variations(workload, architecture, name, each) for name, each in nominal.items()}
 
     def measure(setting: Setting) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
+from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline import Engine, Evaluation, evaluate
 from accelsim.study.assumptions import Variations, assumptions_of, notes_on
 from accelsim.study.sensitivity import Sensitivity, Setting, explore
@@ -33,11 +34,17 @@ class Estimate:
 def metric_intervals(
     evaluation: Evaluation, spans: Mapping[str, tuple[float, float]], suffix: str = ""
 ) -> dict[str, tuple[float, float]]:
-    """Intervals of every metric that follows from latency and energy; each holds the evaluation's own value."""
+    """Intervals of every metric that follows from latency and energy; each holds the evaluation's own value.
+
+    That of an area that nobody has published is the range of the technology's constants.
+    """
     low, high = _with(evaluation.latency_s, spans[f"latency_s{suffix}"])
     intervals = {"latency_s": (low, high), "energy_j": _with(evaluation.energy_j, spans[f"energy_j{suffix}"])}
     workload = evaluation.workload
     intervals["throughput_per_s"] = (_rate(workload.batch, high), _rate(workload.batch, low))
+    area = evaluation.area
+    if area.area_mm2 is not None and area.source != "published":
+        intervals["area_mm2"] = (area.area_mm2.low, area.area_mm2.high)
     if workload.audio_s:
         intervals["real_time_factor"] = (low / workload.audio_s, high / workload.audio_s)
     return intervals
@@ -60,17 +67,18 @@ def estimate(
     engine: Engine = "auto",
     detail: Detail = "op",
     intervals: bool = True,
+    options: MappingOptions | None = None,
 ) -> Estimate:
     """Evaluate, and with ``intervals`` evaluate again over the ranges of what is assumed. Arguments as `evaluate`.
 
     Ranges are explored at op detail, whatever ``detail`` is: they ask for differences, not for a schedule.
     """
     chosen = architecture.description.default_precision if precision is None else precision
-    evaluation = evaluate(workload, architecture, chosen, engine=engine, detail=detail)
+    evaluation = evaluate(workload, architecture, chosen, engine=engine, detail=detail, options=options)
     notes = notes_on(evaluation)
     if not intervals:
         return Estimate(evaluation, None, notes)
-    nominal = evaluation if detail == "op" else evaluate(workload, architecture, chosen)
+    nominal = evaluation if detail == "op" else evaluate(workload, architecture, chosen, options=options)
     variations = Variations(workload, architecture, chosen, nominal)
 
     def measure(setting: Setting) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 A recurrent layer NAME becomes `NAME.input` (the input projection of every time step and direction in one product),
 and a loop `NAME.loop` over `NAME.recurrent` (state times recurrent weights, a group a direction) and `NAME.cell` (gate
-arithmetic). The projection needs no state, so it leaves the loop; a layer of one step has no loop at all.
+arithmetic). The projection needs no state, so it leaves the loop; a layer of one step has no loop at all. Where the
+layer projects its output, `NAME.project` ends the step.
 
 A transposed convolution NAME becomes one product of every input pixel with its kernel, and `NAME.overlap`, which adds
 the products that fall on the same output.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accelsim.workload.graph import Graph, Tensor
-from accelsim.workload.ops import Conv, Elementwise, Loop, MatMul, Op, Recurrent
+from accelsim.workload.ops import Conv, Elementwise, Loop, MatMul, Move, Op, Recurrent
 
 __all__ = ["expanded", "step_slice"]
 
@@ -41,8 +42,8 @@ def expanded(graph: Graph) -> Graph:
 
 def _recurrent(op: Recurrent, tensors: dict[str, Tensor]) -> list[Op]:
     gate_rows = op.directions * op.gates * op.hidden_size
-    state_shape = (op.directions, op.batch, op.hidden_size)
     sequence, weight, recurrent_weight, *rest = op.inputs
+    projection = rest.pop(0) if op.projection_size else None
     biases = tuple(name for name in rest if tensors[name].role == "weight")
     given = [name for name in rest if name not in biases]
     projected = f"{op.name}.gates"
@@ -53,35 +54,41 @@ def _recurrent(op: Recurrent, tensors: dict[str, Tensor]) -> list[Op]:
     )  # fmt: skip
     n_states = 2 if op.cell == "lstm" else 1
     before = [*given[:n_states], *(f"{op.name}.state{i}" for i in range(len(given), n_states))]
-    for name in before[len(given) :]:
-        tensors[name] = Tensor(name, state_shape, role="state")
+    for name, shape in zip(before, _state_shapes(op), strict=False):
+        if name not in tensors:
+            tensors[name] = Tensor(name, shape, role="state")
     if op.steps == 1:
         after = [*op.outputs[1 : 1 + n_states], *(f"{op.name}.next{i}" for i in range(len(op.outputs) - 1, n_states))]
-        step = _step(op, projected, recurrent_weight, before, [op.outputs[0], *after], tensors)
-        return [project, *step]
-    return [project, _time_loop(op, projected, recurrent_weight, before, tensors)]
+        weights = (recurrent_weight, projection)
+        return [project, *_step(op, projected, weights, before, [op.outputs[0], *after], tensors)]
+    return [project, _time_loop(op, projected, (recurrent_weight, projection), before, tensors)]
+
+
+def _state_shapes(op: Recurrent) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Shapes of the state that recurs and of an LSTM's cell state."""
+    return (op.directions, op.batch, op.output_size), (op.directions, op.batch, op.hidden_size)
 
 
 def _time_loop(
-    op: Recurrent, projected: str, recurrent_weight: str, before: list[str], outer: dict[str, Tensor]
+    op: Recurrent, projected: str, weights: tuple[str, str | None], before: list[str], outer: dict[str, Tensor]
 ) -> Loop:
     slice_in, slice_out = step_slice(projected), step_slice(op.outputs[0])
-    shape = (op.directions, op.batch, op.hidden_size)
+    stored = tuple(name for name in weights if name is not None)
     inner: dict[str, Tensor] = {
         slice_in: Tensor(slice_in, (op.directions, op.batch, op.gates * op.hidden_size)),
-        recurrent_weight: outer[recurrent_weight],
+        **{name: outer[name] for name in stored},
     }
-    for name in before:
+    for name, shape in zip(before, _state_shapes(op), strict=False):
         inner[name] = Tensor(name, shape, role="state")
     after = [f"{op.name}.next{i}" for i in range(len(before))]
-    body_ops = _step(op, slice_in, recurrent_weight, before, [slice_out, *after], inner)
+    body_ops = _step(op, slice_in, weights, before, [slice_out, *after], inner)
     body = Graph(
         name=f"{op.name}.step", ops=tuple(body_ops), tensors=inner, inputs=(slice_in,),
         outputs=(slice_out, *after), batch=op.batch,
     )  # fmt: skip
     return Loop(
         name=f"{op.name}.loop",
-        inputs=(projected, recurrent_weight, *(name for name in before if name in outer)),
+        inputs=(projected, *stored, *(name for name in before if name in outer)),
         outputs=op.outputs,
         label=op.label,
         body=body,
@@ -91,24 +98,38 @@ def _time_loop(
 
 
 def _step(
-    op: Recurrent, gates_in: str, recurrent_weight: str, before: list[str], after: list[str], tensors: dict[str, Tensor]
-) -> list[Op]:
+    op: Recurrent, gates_in: str, weights: tuple[str, str | None], before: list[str], after: list[str],
+    tensors: dict[str, Tensor],
+) -> list[Op]:  # fmt: skip
     """One time step; ``after`` is the step's output followed by the next states."""
-    shape = (op.directions, op.batch, op.hidden_size)
-    gates_state = f"{op.name}.gates_state"
+    recurs, cell_state = _state_shapes(op)
+    gates_state, recurrent_weight, projection = f"{op.name}.gates_state", *weights
     tensors[gates_state] = Tensor(gates_state, (op.directions, op.batch, op.gates * op.hidden_size))
-    for name in after:
+    for name, shape in zip(after, (recurs, recurs, cell_state), strict=False):
         if name not in tensors:
             tensors[name] = Tensor(name, shape)
     multiply = MatMul(
         name=f"{op.name}.recurrent", inputs=(before[0], recurrent_weight), outputs=(gates_state,), label=op.label,
-        groups=op.directions, m=op.batch, n=op.gates * op.hidden_size, k=op.hidden_size,
+        groups=op.directions, m=op.batch, n=op.gates * op.hidden_size, k=op.output_size,
     )  # fmt: skip
+    wide = f"{op.name}.unprojected"
+    made = tuple(after) if projection is None else (wide, *after[2:])
     cell = Elementwise(
-        name=f"{op.name}.cell", inputs=(gates_in, gates_state, *before[1:]), outputs=tuple(after), label=op.label,
+        name=f"{op.name}.cell", inputs=(gates_in, gates_state, *before[1:]), outputs=made, label=op.label,
         function=f"{op.cell}_cell", elements=op.directions * op.batch * op.hidden_size,
     )  # fmt: skip
-    return [multiply, cell]
+    if projection is None:
+        return [multiply, cell]
+    tensors[wide] = Tensor(wide, cell_state)
+    project = MatMul(
+        name=f"{op.name}.project", inputs=(wide, projection), outputs=(after[0],), label=op.label,
+        groups=op.directions, m=op.batch, n=op.projection_size, k=op.hidden_size,
+    )  # fmt: skip
+    same = Move(
+        name=f"{op.name}.next_state", inputs=(after[0],), outputs=(after[1],), label=op.label, function="identity",
+        elements=tensors[after[1]].elements, view=True,
+    )  # fmt: skip
+    return [multiply, cell, project, same]
 
 
 def _transposed(op: Conv, tensors: dict[str, Tensor]) -> list[Op]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import isfinite, prod
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -15,7 +15,12 @@ from accelsim.errors import GraphError, UnknownNameError
 from accelsim.numerics import FORMATS
 from accelsim.workload.ops import GATES, Conv, Host, Loop, MatMul, Op, Recurrent
 
-__all__ = ["Calibration", "Graph", "PrecisionRecipe", "Residual", "Role", "Tensor"]
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from accelsim.workload.rewrite.report import RewriteReport
+
+__all__ = ["Calibration", "Graph", "PrecisionRecipe", "Residual", "Role", "Sparsity", "Tensor"]
 
 Role = Literal["weight", "activation", "state", "constant"]
 MAX_SIZE = 10**12
@@ -23,13 +28,30 @@ MAX_SIZE = 10**12
 
 
 @dataclass(frozen=True, slots=True)
+class Sparsity:
+    """Zeros of a constant tensor: ``zeros`` of its elements, in a ``pattern``: unstructured, or N:M such as 2:4.
+
+    A fact about the values. Stored bytes and MACs stay those of the dense tensor; a cost model may exploit it.
+    """
+
+    pattern: str
+    zeros: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor:
-    """A typed array. ``format`` is None until a precision is assigned (then it names a number format)."""
+    """A typed array. ``format`` is None until a precision is assigned (then it names a number format).
+
+    ``sparsity`` is None where nothing is known of the values. ``stored_bits`` is what an element takes in the model
+    that it came from; it counts until a format is assigned.
+    """
 
     name: str
     shape: tuple[int, ...]
     role: Role = "activation"
     format: str | None = None
+    sparsity: Sparsity | None = None
+    stored_bits: int | None = None
 
     @property
     def elements(self) -> int:
@@ -37,7 +59,9 @@ class Tensor:
 
     @property
     def bytes(self) -> float:
-        """Stored bytes; FP32 where no format is assigned."""
+        """Stored bytes; those of the model where no format is assigned, FP32 where it says nothing."""
+        if self.format is None and self.stored_bits is not None:
+            return self.elements * self.stored_bits / 8
         return self.elements * FORMATS[self.format or "fp32"].bytes_per_element
 
 
@@ -93,6 +117,7 @@ class Graph:
         parameters_used: generator parameters with their owners, for provenance and sensitivity.
         origin: what `load_workload` makes it from (None: made by hand), and ``overrides``, the parameters given to it.
         calibration: what its assumed parameters were fitted to, if anything.
+        rewrites: what was rewritten since, in order.
     """
 
     name: str
@@ -107,6 +132,7 @@ class Graph:
     origin: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
     calibration: Calibration | None = None
+    rewrites: tuple[RewriteReport, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -144,6 +170,12 @@ class Graph:
     def parameters(self) -> int:
         """Elements of the distinct weight tensors."""
         return sum(tensor.elements for tensor in self.all_tensors() if tensor.role == "weight")
+
+    @cached_property
+    def nonzero_parameters(self) -> int:
+        """Parameters that are not known to be zero."""
+        zeros = (tensor.sparsity.zeros for tensor in self.all_tensors() if tensor.role == "weight" and tensor.sparsity)
+        return self.parameters - sum(zeros)
 
     @cached_property
     def weight_bytes(self) -> float:
@@ -186,6 +218,22 @@ class Graph:
         from accelsim.workload.residuals import find_residuals
 
         return find_residuals(self)
+
+    def rewritten(self, *rewrites: str) -> Graph:
+        """This graph after ``rewrites`` such as ``fuse`` or ``remove-skips:match=layer2.*``, in order.
+
+        Raises:
+            InputError: an unknown rewrite or parameter, or one that finds nothing to change.
+        """
+        from accelsim.workload.rewrite import rewrite
+
+        return rewrite(self, rewrites)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the graph to ``path`` (.json, or .yaml for small ones), for `load_workload` to read."""
+        from accelsim.workload.interchange import save_graph
+
+        save_graph(self, path)
 
     def with_tensors(self, tensors: Mapping[str, Tensor], ops: tuple[Op, ...] | None = None) -> Graph:
         """The same graph over other tensors (and ops)."""
@@ -240,6 +288,9 @@ def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
         raise UnknownNameError("role of a tensor", tensor.role, get_args(Role), file=where, field=field)
     if tensor.format is not None and tensor.format not in FORMATS:
         raise UnknownNameError("format", tensor.format, FORMATS, file=where, field=field)
+    if tensor.sparsity is not None and not 0 <= tensor.sparsity.zeros <= tensor.elements:
+        rule = f"must be 0 to {tensor.elements}, the elements of the tensor"
+        raise GraphError(rule, file=where, field=f"{field}.sparsity.zeros", value=tensor.sparsity.zeros)
 
 
 _OPERANDS = {MatMul: 2, Conv: 2, Recurrent: 3}
@@ -253,7 +304,7 @@ _SIZES: dict[type[Op], tuple[str, ...]] = {
 
 def _check_op(op: Op, where: str) -> None:
     """Operands are there, sizes are whole and positive."""
-    least = _OPERANDS.get(type(op), 0)
+    least = _OPERANDS.get(type(op), 0) + (isinstance(op, Recurrent) and op.projection_size > 0)
     if len(op.inputs) < least or (least and not op.outputs):
         rule = f"has {len(op.inputs)} inputs and {len(op.outputs)} outputs; it needs {least} and 1 or more"
         raise GraphError(rule, file=where, field=op.name)
@@ -293,9 +344,11 @@ def _check_shapes(graph: Graph, op: Op, where: str) -> None:
         expected = {
             op.inputs[0]: op.steps * op.batch * op.input_size,
             op.inputs[1]: rows * op.input_size,
-            op.inputs[2]: rows * op.hidden_size,
-            op.outputs[0]: op.steps * op.batch * op.directions * op.hidden_size,
+            op.inputs[2]: rows * op.output_size,
+            op.outputs[0]: op.steps * op.batch * op.directions * op.output_size,
         }
+        if op.projection_size:
+            expected[op.inputs[3]] = op.directions * op.projection_size * op.hidden_size
     elif isinstance(op, Loop):
         for made, read in op.carried:
             if op.body.tensors[made].shape != op.body.tensors[read].shape:

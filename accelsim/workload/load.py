@@ -1,4 +1,4 @@
-"""Finding and loading workloads: bundled ones by name, workload files, ONNX models."""
+"""Finding and loading workloads: bundled ones by name, workload files, ONNX and TFLite models, saved graphs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from accelsim.workload.bundled.parameters import (
     parameter_rules,
 )
 from accelsim.workload.graph import Graph, PrecisionRecipe
+from accelsim.workload.interchange import is_graph_file, load_graph
 from accelsim.workload.ops import Recurrent
+from accelsim.workload.rewrite import rewrite
+from accelsim.workload.rewrite.registry import reapplied
 from accelsim.workload.schema import WorkloadDocument
 
 __all__ = ["assumed_parameters", "list_workloads", "load_workload", "parse_workload_argument", "reloaded"]
@@ -33,7 +36,10 @@ PlainValue = int | float | str | bool
 
 _YAML_ENDINGS = (".yaml", ".yml")
 _MODEL_ENDING = ".onnx"
-_RECURRENT_PARTS = ("input", "recurrent", "cell")
+_TFLITE_ENDING = ".tflite"
+_TORCH_ENDINGS = (".pt2", ".pt", ".pth")  # the last two only to say what to do instead
+_GRAPH_ENDINGS = (".json", ".csv")
+_RECURRENT_PARTS = ("input", "recurrent", "cell", "project")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +60,39 @@ def load_workload(
     shapes: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, float] | None = None,
     allow_zero_cost: Collection[str] = (),
+    branches: Mapping[str, str] | None = None,
+    trips: Mapping[str, int] | None = None,
+    measure_shapes: bool = False,
     **parameters: Any,
 ) -> Graph:
-    """Load a bundled workload by name, or one from the path of a workload file or ONNX model.
+    """Load a bundled workload by name, or one from the path of a workload file, a model or a saved graph.
 
     Args:
-        name_or_path: such as ``rnnt-lm-fusion``, ``my.yaml`` or ``my.onnx``.
-        shapes, values, allow_zero_cost: for ONNX models, see `accelsim.from_onnx`.
+        name_or_path: such as ``rnnt-lm-fusion``, ``my.yaml``, ``my.onnx``, ``my.tflite``, ``my.pt2``, a graph saved as .json
+            or .yaml, a SCALE-Sim topology .csv or a ZigZag workload .yaml.
+        shapes, values, allow_zero_cost, branches, trips, measure_shapes: for ONNX models, see `accelsim.from_onnx`;
+            TFLite models take ``allow_zero_cost`` and ``branches``.
+            Programs of torch take ``shapes`` and ``allow_zero_cost``, see `accelsim.from_torch`.
         parameters: values that replace those of the workload file; a replaced value is no longer assumed.
-            An ONNX model takes ``batch`` only.
+            A model or saved graph takes ``batch`` only.
 
     Raises:
         UnknownNameError: no such workload or parameter ("did you mean").
         InputError: a value of the wrong type or size; the message names file, field, value, rule and remedy.
     """
     path = _find(name_or_path)
-    model = {"shapes": shapes, "values": values, "allow_zero_cost": allow_zero_cost}
-    if path.suffix.lower() == _MODEL_ENDING:
-        return _model(path, shapes, values, allow_zero_cost, parameters)
+    chosen: dict[str, Any] = {"allow_zero_cost": allow_zero_cost, "branches": branches, "trips": trips}
+    chosen["measure_shapes"] = measure_shapes
+    model = {"shapes": shapes, "values": values, **chosen}
+    if path.suffix.lower() in (_MODEL_ENDING, *_TORCH_ENDINGS):
+        return _model(path, shapes, values, chosen, parameters)
+    if path.suffix.lower() == _TFLITE_ENDING:
+        own = {"allow_zero_cost": allow_zero_cost, "branches": branches}
+        _refuse({key: value for key, value in model.items() if key not in own}, path, "is for ONNX models")
+        return _stored(path, own, parameters)
+    if is_graph_file(path):
+        _refuse(model, path, "is for models, and this graph is read as it stands")
+        return _stored(path, {}, parameters)
     loaded = _loaded(path)
     if loaded.document.model is not None:
         # Joined before they are checked, so that the caller's slips are named as the caller wrote them.
@@ -81,13 +102,10 @@ def load_workload(
         values = (
             {**loaded.document.values, **values} if isinstance(values, Mapping) else values or loaded.document.values
         )
-        graph = _model(path.parent / loaded.document.model, shapes, values, allow_zero_cost, parameters)
+        graph = _model(path.parent / loaded.document.model, shapes, values, chosen, parameters)
         _check_patterns(graph, loaded.recipes, path)
-        return replace(graph, name=path.stem, recipes=loaded.recipes)
-    for field, value in model.items():
-        if value:
-            rule = "is for ONNX models, and this workload is made by a generator"
-            raise InputError(rule, file=f"workload {path.stem}", field=field, remedy="give parameters by name instead")
+        return replace(graph, name=path.stem, recipes={**graph.recipes, **loaded.recipes})
+    _refuse(model, path, "is for ONNX models, and this workload is made by a generator", "give parameters by name instead")
     return _generated(loaded, parameters)
 
 
@@ -105,13 +123,15 @@ def assumed_parameters(graph: Graph) -> dict[str, Constant]:
 def reloaded(graph: Graph, parameters: Mapping[str, object]) -> Graph:
     """The workload that ``graph`` was loaded from, with other ``parameters`` on top of those it was loaded with.
 
+    Its rewrites are applied again.
+
     Raises:
         InputError: the graph was not made by `load_workload` from a generator.
     """
     if graph.origin is None:
         raise InputError("was not loaded by name, so its parameters cannot change", field=f"workload {graph.name}")
     merged: dict[str, Any] = {**graph.overrides, **parameters}
-    return load_workload(graph.origin, **merged)
+    return reapplied(load_workload(graph.origin, **merged), graph)
 
 
 def parse_workload_argument(text: str) -> tuple[str, dict[str, Any]]:
@@ -158,7 +178,7 @@ def _bundled() -> list[Path]:
 
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if path.suffix.lower() in (*_YAML_ENDINGS, _MODEL_ENDING):
+    if path.suffix.lower() in (*_YAML_ENDINGS, _MODEL_ENDING, _TFLITE_ENDING, *_TORCH_ENDINGS, *_GRAPH_ENDINGS):
         return path
     name = str(name_or_path)
     bundled = bundled_folder("workloads") / f"{name}.yaml"
@@ -169,7 +189,8 @@ def _find(name_or_path: str | Path) -> Path:
     except OSError:  # the name is too long, say
         a_file = False
     if a_file:
-        raise InputError("is neither a workload file nor an ONNX model", file=path, remedy="name it .yaml or .onnx")
+        endings = ", ".join((_YAML_ENDINGS[0], _MODEL_ENDING, _TFLITE_ENDING, _TORCH_ENDINGS[0], *_GRAPH_ENDINGS))
+        raise InputError("is neither a workload file nor a model", file=path, remedy=f"name it {endings}")
     raise UnknownNameError("workload", name, [each.stem for each in _bundled()])
 
 
@@ -280,15 +301,19 @@ def _check_sizes(graph: Graph, name: str) -> None:
 
 
 def _model(
-    path: Path, shapes: object, values: object, allow_zero_cost: Collection[str], parameters: Mapping[str, Any]
+    path: Path, shapes: object, values: object, chosen: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Graph:
-    """The graph of the ONNX model at ``path``."""
+    """The graph of the ONNX model or torch program at ``path``; ``chosen`` are its other options."""
     from accelsim.workload.onnx import from_onnx
 
     where = f"workload {path.name}"
+    if path.suffix.lower() in _TORCH_ENDINGS:
+        others = {"values": values, **{key: given for key, given in chosen.items() if key != "allow_zero_cost"}}
+        _refuse(others, path, "is for ONNX models")
+        return _torch(path, shapes, chosen["allow_zero_cost"], parameters)
     for key in parameters:
         if key != "batch":
-            known = ("allow_zero_cost", "batch", "shapes", "values")
+            known = ("batch", "shapes", "values", *chosen)
             raise UnknownNameError("parameter of an ONNX model", key, known, file=where)
     batch = parameters.get("batch")
     return from_onnx(
@@ -296,8 +321,45 @@ def _model(
         shapes={name: _shape(shape, where, f"shapes.{name}") for name, shape in _by_name(shapes, where, "shapes")},
         values=dict(_by_name(values, where, "values")),
         batch=None if batch is None else checked_size(batch, file=where, field="batch"),
-        allow_zero_cost=(allow_zero_cost,) if isinstance(allow_zero_cost, str) else allow_zero_cost,
+        **chosen,
     )
+
+
+def _torch(path: Path, shapes: object, allow_zero_cost: Collection[str], parameters: Mapping[str, Any]) -> Graph:
+    """The graph of the torch program at ``path``."""
+    from accelsim.workload.torch import from_torch
+
+    where = f"workload {path.name}"
+    for key in parameters:
+        if key != "batch":
+            known = ("allow_zero_cost", "batch", "shapes")
+            raise UnknownNameError("parameter of a torch program", key, known, file=where)
+    given = {name: _shape(shape, where, f"shapes.{name}") for name, shape in _by_name(shapes, where, "shapes")}
+    return from_torch(path, shapes=given, batch=parameters.get("batch"), allow_zero_cost=allow_zero_cost)
+
+
+def _stored(path: Path, options: Mapping[str, Any], parameters: Mapping[str, Any]) -> Graph:
+    """The graph of a TFLite model, or one that was saved or written for another program."""
+    for key in parameters:
+        if key != "batch":
+            raise UnknownNameError("parameter of a model or saved graph", key, ("batch",), file=f"workload {path.name}")
+    if path.suffix.lower() == _TFLITE_ENDING:
+        from accelsim.workload.tflite import from_tflite
+
+        graph = from_tflite(path, **options)
+    else:
+        graph = load_graph(path)
+    if "batch" not in parameters:
+        return graph
+    batch = checked_size(parameters["batch"], file=f"workload {path.name}", field="batch")
+    return rewrite(graph, f"batch:size={batch}")
+
+
+def _refuse(given: Mapping[str, object], path: Path, rule: str, remedy: str | None = None) -> None:
+    """Refuse what only ONNX models take."""
+    for field, value in given.items():
+        if value:
+            raise InputError(rule, file=f"workload {path.stem}", field=field, remedy=remedy)
 
 
 def _by_name(given: object, where: str, field: str) -> Iterable[tuple[str, Any]]:

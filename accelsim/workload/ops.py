@@ -144,6 +144,10 @@ class Recurrent(Op):
     inputs: sequence (steps, batch, input_size); weight (directions, gates * hidden, input_size); recurrent
     weight (directions, gates * hidden, hidden); optional bias. outputs[0]: (steps, batch, directions * hidden).
     The two directions run at the same time where the machine allows.
+
+    With a ``projection_size`` P the output and the state that recurs are P wide instead of hidden (Sak et al. 2014,
+    arXiv 1402.1128): the recurrent weight is (directions, gates * hidden, P), and inputs[3] is the projection
+    (directions, P, hidden).
     """
 
     cell: str
@@ -152,15 +156,22 @@ class Recurrent(Op):
     input_size: int
     hidden_size: int
     directions: int = 1
+    projection_size: int = 0
 
     @property
     def gates(self) -> int:
         return GATES[self.cell]
 
     @property
+    def output_size(self) -> int:
+        """Width of the state that recurs, and of the output of one direction."""
+        return self.projection_size or self.hidden_size
+
+    @property
     def macs(self) -> int:
-        per_step = self.batch * self.gates * self.hidden_size * (self.input_size + self.hidden_size)
-        return self.directions * self.steps * per_step
+        per_step = self.gates * self.hidden_size * (self.input_size + self.output_size)
+        per_step += self.hidden_size * self.projection_size
+        return self.directions * self.steps * self.batch * per_step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

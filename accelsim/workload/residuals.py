@@ -7,8 +7,9 @@ from typing import Literal
 
 from accelsim.workload.graph import Graph, Residual
 from accelsim.workload.ops import Elementwise, Loop, Move, Op
+from accelsim.workload.vector_work import FUSED
 
-__all__ = ["find_residuals"]
+__all__ = ["Descent", "find_residuals"]
 
 
 def find_residuals(graph: Graph) -> tuple[Residual, ...]:
@@ -26,7 +27,7 @@ def find_residuals(graph: Graph) -> tuple[Residual, ...]:
     Complexity: ancestors are bit sets, so O(ops * tensors / 64) words of time and memory, and for each join at most
     one bit test for each op with MACs between its operands. A chain of 5,000 ops takes well under a second.
     """
-    descent = _Descent(graph)
+    descent = Descent(graph)
     found = [each for index, op in enumerate(graph.ops) if (each := descent.join(index, op)) is not None]
     for op in graph.ops:
         if isinstance(op, Loop):
@@ -34,7 +35,7 @@ def find_residuals(graph: Graph) -> tuple[Residual, ...]:
     return tuple(found)
 
 
-class _Descent:
+class Descent:
     """Who descends from whom. Tensors are numbered as they are made; bit i of a set stands for tensor i."""
 
     def __init__(self, graph: Graph) -> None:
@@ -63,7 +64,7 @@ class _Descent:
     def join(self, index: int, op: Op) -> Residual | None:
         """The skip connection that ends in ``op``, the graph's op at ``index``, if one does."""
         tensors = self.graph.tensors
-        if isinstance(op, Elementwise) and op.function == "add":
+        if isinstance(op, Elementwise) and op.function.partition(FUSED)[0] == "add":
             shape = tensors[op.outputs[0]].shape
             fit = len(op.inputs) == 2 and all(n in self.number and tensors[n].shape == shape for n in op.inputs)
             pairs = combinations(sorted(self.number[name] for name in op.inputs), 2) if fit else iter(())

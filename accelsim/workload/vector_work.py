@@ -9,7 +9,10 @@ from __future__ import annotations
 from accelsim.errors import UnsupportedError
 from accelsim.workload.ops import Elementwise, Op, Reduce
 
-__all__ = ["FOLDED", "element_work"]
+__all__ = ["FOLDED", "FUSED", "element_work"]
+
+FUSED = "+"
+"""Joins the functions of element-wise ops that run as one pass: ``add+relu`` is relu of the sum."""
 
 FOLDED = "folded_batch_norm"
 """An inference-time batch normalisation: its scale and shift are folded into the convolution before it."""
@@ -43,6 +46,19 @@ _WORK: dict[str, tuple[int, int]] = {
     "rope": (3, 0),
     "softplus": (1, 2),
     "softsign": (2, 1),
+    "log_sigmoid": (2, 2),
+    "glu": (2, 1),
+    "addcmul": (3, 0),
+    "addcdiv": (2, 1),
+    "atan2": (0, 2),
+    "erfc": (1, 1),
+    "expm1": (1, 1),
+    "log1p": (1, 1),
+    "logaddexp": (3, 2),
+    "logit": (1, 2),
+    "xlogy": (1, 1),
+    "lerp": (3, 0),
+    "nan_to_num": (3, 0),
     # Gates: bias and state adds, activations, products (Hochreiter & Schmidhuber 1997; Cho et al. 2014).
     "lstm_cell": (16, 5),
     "gru_cell": (14, 3),
@@ -79,18 +95,40 @@ _WORK: dict[str, tuple[int, int]] = {
     "shrink": (3, 0),
     "lrn": (7, 2),
     "interpolate": (6, 0),
+    # Seven linear interpolations; five cubic ones of four taps.
+    "interpolate_trilinear": (14, 0),
+    "interpolate_cubic": (35, 0),
+    # Sum and sum of squares about it; three sums of products.
+    "variance": (4, 0),
+    "cosine_similarity": (6, 0),
+    # Range (two compares), then scale, round, shift and clip as `quantize`.
+    "dynamic_quantize": (3, 0),
+    "non_zero": (1, 0),
+    "sort": (1, 0),
+    # Corners (4), area of the intersection (3), of the union (2), ratio and compare.
+    "box_overlap": (10, 1),
+    # A coordinate of two or three dimensions: products and sums with a row of the matrix.
+    "affine": (6, 0),
+    # A butterfly of radix 2: one complex product (6) and two complex sums (4).
+    "fft": (10, 0),
+    # Xorshift (Marsaglia 2003) and scaling; the normal variate of Box & Muller (1958), a pair at a time.
+    "random_uniform": (8, 0),
+    "random_normal": (10, 2),
 }
 
 
 def element_work(op: Op) -> tuple[int, int]:
-    """(simple, special) operations of the whole op; `UnsupportedError` for a function that is not in the table."""
+    """(simple, special) operations of the whole op; `UnsupportedError` for a function that is not in the table.
+
+    A function such as ``add+relu`` is two passes in one: the work is that of its parts.
+    """
     if not isinstance(op, Elementwise | Reduce):
         return 0, 0
     try:
-        simple, special = _WORK[op.function]
+        parts = [_WORK[part] for part in op.function.split(FUSED)]
     except KeyError:
         raise UnsupportedError(
             "has no known cost", file=f"op {op.name}", field="function", value=op.function,
             remedy="add it to accelsim/workload/vector_work.py with the operations of its formula",
         ) from None  # fmt: skip
-    return simple * op.elements, special * op.elements
+    return sum(simple for simple, _ in parts) * op.elements, sum(special for _, special in parts) * op.elements

@@ -216,7 +216,7 @@ def test_a_folder_without_an_architecture(tmp_path):
         (changed("clocks.a.b", RAPID["clocks"]["core"], changed("clocks.a", {})), "clocks.a", ["is missing"]),
         (changed("clocks.core.nominal_voltage_v", ...), "clocks.core", ["only one of voltage_v"]),
         (changed("scratchpad.capasity_bytes", 3), "scratchpad.capasity_bytes", ["Did you mean 'capacity_bytes'"]),
-        (changed("array.units.int5", RAPID["array"]["units"]["int4"]), "array.units.int5", ["Did you mean 'int8'"]),
+        (changed("array.units.int8x", RAPID["array"]["units"]["int4"]), "array.units.int8x", ["Did you mean 'int8'"]),
         (changed("array.units", {}), "array.units", ["at least 1"]),
         (changed("array.dataflows", []), "array.dataflows", ["at least 1"]),
         (changed("array.fill_drain", ...), "array.fill_drain", ["is missing"]),

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.mapping.contraction import evaluate
-from accelsim.mapping.digital import _matrix_stream
 from accelsim.mapping.records import OpMapping
 from accelsim.mapping.search import search
+from accelsim.mapping.single import _matrix_stream
 from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
 from accelsim.mapping.tiles import tiles_of
 from accelsim.workload.ops import MatMul

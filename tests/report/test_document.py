@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accelsim.cost.records import EnergyBreakdown
 from accelsim.engine.timeline import Timeline
-from accelsim.hardware.load import load_architecture
+from accelsim.hardware.load import Architecture, load_architecture
 from accelsim.report.document import comparison_document, graph_signature, result_document
 from accelsim.study.compare import compare_precisions
 from accelsim.study.estimate import Estimate
@@ -48,10 +47,14 @@ def test_absent_metrics_are_null(nasty, tiled):
     assert document["provenance"]["seed"] is None
     assert strict(result_document(tiled))["intervals"] == {}
     assert strict(result_document(tiled))["sensitivity"] == []
-    bare = load_architecture("systolic-32x32")
+    known = load_architecture("systolic-32x32")
+    bare = Architecture(known.description.model_copy(update={"technology": None}), known.file)
     assert bare.description.area_mm2 is None
     run = replace(nasty.evaluation, architecture=bare)
-    assert strict(result_document(Estimate(run, None)))["area_mm2"] is None
+    document = strict(result_document(Estimate(run, None)))
+    assert document["area_mm2"] is document["area_source"] is document["area_predicted_mm2"] is None
+    assert document["area_by_component_mm2"] == {}
+    assert document["unthrottled"] is None
 
 
 def test_infinite_is_null(nasty):
@@ -145,5 +148,5 @@ class TestTampered:
         priced = speech.evaluation.energy
         by_op = priced.by_op_j * (2 if part == "by_op_j" else 1)
         by_component = {**priced.by_component_j, **({"dram": 0.0} if part == "by_component_j" else {})}
-        changed = EnergyBreakdown(np.asarray(by_op), by_component)
+        changed = replace(priced, by_op_j=np.asarray(by_op), by_component_j=by_component)
         assert "energies of the parts" in self.found(replace(speech.evaluation, energy=changed))

@@ -100,7 +100,7 @@ def test_every_plot_has_a_title_and_named_axes(page, result):
     assert_good_figures(reader.figures)
     places = {attributes.get("id") for tag, attributes in reader.elements if tag == "div"}
     assert {figure["key"] for figure in reader.figures} <= places
-    keys = {"timeline", "step", "critical", "utilization", "energy", "roofline"}
+    keys = {"timeline", "step", "critical", "utilization", "energy", "energy-by-op", "roofline", "area"}
     assumed = {"tornado-latency", "tornado-energy"} if result.sensitivity else set()
     assert {figure["key"] for figure in reader.figures} == keys | assumed
 

@@ -70,9 +70,9 @@ class TestNames:
         assert "cannot be read" in str(refused(folder))
 
     def test_another_kind_of_file(self, tmp_path):
-        path = tmp_path / "model.pt"
+        path = tmp_path / "model.h5"
         path.write_text("x")
-        assert ".yaml or .onnx" in str(refused(path))
+        assert "Name it .yaml, .onnx, " in str(refused(path))
 
     def test_unknown_parameter(self):
         error = refused("rnnt-lm-fusion", beamwidth=4)
@@ -189,7 +189,7 @@ class TestFiles:
             (MLP, "parameters/sizes", None, "parameters.sizes", "must be a number, text, true or false"),
             (MLP, "parameters/sizes", [4, "x"], "parameters.sizes.1", "'x' must be a number"),
             (MLP, "parameters/sizes", [4, 0], "parameters.sizes[1]", "0 must be 1 or more"),
-            (MLP, "recipes/mixed/default", "int5", "recipes.mixed.default", "'int5' is not a known format"),
+            (MLP, "recipes/mixed/default", "integer4", "recipes.mixed.default", "'integer4' is not a known format"),
             (MLP, "recipes/mixed/patterns", {"*": "fp61"}, "recipes.mixed.patterns.*", "'fp61' is not a known format"),
             (MLP, "recipes/mixed/patterns", {"lair.0": "fp16"}, "recipes.mixed.patterns", "'lair.0' is not a known op"),
             (MLP, "recipes/mixed/alternatives", ["mixd"], "recipes.mixed.alternatives", "Did you mean 'mixed'"),

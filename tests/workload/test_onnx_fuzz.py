@@ -6,9 +6,11 @@ import time
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
 from accelsim.errors import AccelsimError
 from accelsim.workload.graph import Graph
@@ -16,15 +18,72 @@ from accelsim.workload.onnx import from_onnx
 from tests.models import model_file
 from tests.workload.onnx_models import branch, model, node, stored, value, weight
 
-SECONDS = 2.0
+SECONDS = 5.0  # loops are written out to 20,000 nodes at most, which takes about 2
 LIGHT = "onnx/backend/test/data/light/light_squeezenet.onnx"
 CALM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+NAMES = ("made", "light", "loops", "quantised")
+
+
+def _loops() -> bytes:
+    """A `Loop` in one body, a `Scan`, a loop that is written out, and a sequence."""
+    states, flags = [value("h", [2, 4])], [value("i", [], 7), value("k", [], 9)]
+    rolled = helper.make_graph(
+        [node("Identity", ["k"], ["k_out"]), node("MatMul", ["h", "w"], ["h_out"])], "rolled", [*flags, *states],
+        [value("k_out", [], 9), value("h_out", [2, 4]), value("h_out", [2, 4])],
+    )  # fmt: skip
+    grown = helper.make_graph(
+        [node("Identity", ["k"], ["k_out"]), node("Concat", ["h", "x"], ["h_out"], axis=0)], "grown", [*flags, *states],
+        [value("k_out", [], 9), value("h_out", [None, 4])],
+    )  # fmt: skip
+    scanned = helper.make_graph(
+        [node("Add", ["h", "s"], ["h_out"]), node("Relu", ["h_out"], ["y"])], "scanned", [*states, value("s", [4])],
+        [value("h_out", [2, 4]), value("y", [2, 4])],
+    )  # fmt: skip
+    nodes = [
+        node("Loop", ["n", "on", "x"], ["a", "all"], name="loop", body=rolled),
+        node("Loop", ["n", "", "a"], ["b"], name="grow", body=grown),
+        node("Scan", ["a", "b"], ["c", "d"], name="scan", body=scanned, num_scan_inputs=1),
+        node("SplitToSequence", ["b"], ["s"], axis=0),
+        node("SequenceAt", ["s", "at"], ["e"]),
+    ]
+    stores = [stored("n", 3, "i8"), stored("at", -1, "i8"), stored("on", True, bool), weight("w", 4, 4)]
+    made: bytes = model(nodes, {"x": [2, 4]}, ["c", "d", "all", "e"], stores).SerializeToString()
+    return made
+
+
+def _quantised() -> bytes:
+    """QDQ and operator form, dynamic quantisation, weights in few bits, fused attention, QONNX."""
+    ms, qonnx = "com.microsoft", "qonnx.custom_op.general"
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        node("QLinearConv", ["q", "s", "z", "w", "s", "z8", "s", "z"], ["c"], pads=[1, 1, 1, 1]),
+        node("DequantizeLinear", ["c", "s", "z"], ["d"]),
+        node("Quant", ["d", "s", "o", "bits"], ["f"], domain=qonnx),
+        node("Reshape", ["f", "shape"], ["r"]),
+        node("DynamicQuantizeLinear", ["r"], ["t", "ts", "tz"]),
+        node("MatMulInteger", ["t", "m", "tz"], ["p"]),
+        node("Cast", ["p"], ["u"], to=1),
+        node("Attention", ["u", "a", "ab"], ["v"], domain=ms, num_heads=2),
+        node("MatMulNBits", ["v", "n", "ns"], ["y"], domain=ms, K=16, N=3, bits=4, block_size=16),
+    ]
+    stores = [
+        stored("s", 0.1), stored("z", 128, "u1"), stored("z8", 0, "i1"), stored("o", 0.0), stored("bits", 3.0),
+        stored("w", np.ones((4, 3, 3, 3)), "i1"), stored("shape", [1, 16, 16], "i8"),
+        stored("m", np.ones((16, 16)), "i1"), weight("a", 16, 48), weight("ab", 48),
+        stored("n", np.ones((3, 1, 8)), "u1"), weight("ns", 3),
+    ]  # fmt: skip
+    made: bytes = model(nodes, {"x": [1, 3, 8, 8]}, ["y"], stores, domains={ms: 1, qonnx: 1}).SerializeToString()
+    return made
 
 
 @cache
 def _whole(name: str) -> bytes:
     if name == "light":
         return model_file("onnx", "", LIGHT).read_bytes()
+    if name != "made":
+        return _loops() if name == "loops" else _quantised()
     inputs = [value("x", ["batch", 3, 8, 8]), value("rate", [], 7)]
     nodes = [
         node("Conv", ["x", "w", "b"], ["y"], name="conv", pads=[1, 1, 1, 1]),
@@ -62,14 +121,14 @@ def _import(folder: Path, data: bytes, name: str) -> Graph | None:
         assert time.process_time() - started < SECONDS
 
 
-@pytest.mark.parametrize("name", ["made", "light"])
+@pytest.mark.parametrize("name", NAMES)
 def test_undamaged(tmp_path: Path, name: str) -> None:
     graph = _import(tmp_path, _whole(name), name)
     assert graph is not None
     assert graph.macs > 0
 
 
-@pytest.mark.parametrize("name", ["made", "light"])
+@pytest.mark.parametrize("name", NAMES)
 @CALM
 @given(data=st.data())
 def test_truncated(tmp_path: Path, name: str, data: st.DataObject) -> None:
@@ -77,7 +136,7 @@ def test_truncated(tmp_path: Path, name: str, data: st.DataObject) -> None:
     _import(tmp_path, whole[: data.draw(st.integers(0, len(whole) - 1))], name)
 
 
-@pytest.mark.parametrize("name", ["made", "light"])
+@pytest.mark.parametrize("name", NAMES)
 @CALM
 @given(data=st.data())
 def test_mutated(tmp_path: Path, name: str, data: st.DataObject) -> None:
@@ -88,7 +147,7 @@ def test_mutated(tmp_path: Path, name: str, data: st.DataObject) -> None:
     _import(tmp_path, bytes(damaged), name)
 
 
-@pytest.mark.parametrize("name", ["made", "light"])
+@pytest.mark.parametrize("name", NAMES)
 @CALM
 @given(data=st.data())
 def test_parts_removed_or_repeated(tmp_path: Path, name: str, data: st.DataObject) -> None:

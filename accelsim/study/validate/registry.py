@@ -10,11 +10,14 @@ from accelsim.documents import bundled_folder
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.study.validate.framework import Report, Target, files_of, run_target
 
-__all__ = ["known_targets", "target", "validate"]
+__all__ = ["known_targets", "target", "validate", "with_models"]
 
 _HOMES = {
+    "chips": "chips",
+    "numerics": "numerics",
     "systolic": "systolic",
     "tpu-v1": "tpu_v1",
+    "workloads": "workloads",
 }
 """Name of a target -> the module of this package that has it as ``TARGET``; loaded when it runs."""
 
@@ -34,6 +37,23 @@ def target(name: str) -> Target:
         raise UnknownNameError("validation target", name, _HOMES)
     found: Target = import_module(f"accelsim.study.validate.{_HOMES[name]}").TARGET
     return found
+
+
+def with_models(targets: Sequence[str | Target], models: Path | None, *, fetch: bool) -> list[str | Target]:
+    """``targets`` with the one called ``workloads`` looking below ``models``, and fetching packages if it may.
+
+    Raises:
+        InputError: ``workloads`` is not named, so that nothing would look there; or ``models`` is no folder.
+    """
+    if models is None and not fetch:
+        return list(targets)
+    if "workloads" not in targets:
+        raise InputError("are for the target workloads", field="models, fetch", remedy="name it, or leave them out")
+    if models is not None and not models.is_dir():
+        raise InputError("is no folder", file=models, field="models")
+    from accelsim.study.validate.workloads import target_with
+
+    return [target_with(models, fetch=fetch) if each == "workloads" else each for each in targets]
 
 
 def validate(targets: Sequence[str | Target] = (), data: Path | None = None) -> Report:

@@ -18,14 +18,29 @@ import onnx.reference
 
 from accelsim.workload.onnx.model import ELEMENTS, Node, Source, TensorType, text
 
-__all__ = ["ROOTED", "Constant", "Fold", "array_constant", "sparse_constant", "stored_constant"]
+__all__ = [
+    "MAX_FOLDED_ELEMENTS",
+    "ROOTED",
+    "Constant",
+    "Fold",
+    "array_constant",
+    "external_bytes",
+    "sparse_constant",
+    "stored_constant",
+]
 
 Array = np.ndarray[Any, Any]
 
 MAX_FOLDED_ELEMENTS = 1_000_000
 
 # Operators through which a weight is still the tensor that the file stores.
-ROOTED = frozenset({"Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity", "DequantizeLinear"})
+ROOTED = frozenset(
+    {"Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity", "DequantizeLinear",
+     "Quant", "IntQuant", "BipolarQuant", "Trunc"}
+)  # fmt: skip
+
+# Operators behind which rows of a table are still rows of that table.
+_TAKE_ROWS = frozenset({"Expand", "Slice", "Split"})
 
 # Operators that are evaluated on constants. All cost at most a few passes over their inputs and outputs, so the
 # limit on elements bounds the work that a hostile file can cause; what is not here has a type and no value.
@@ -47,6 +62,7 @@ class Constant:
         type: element type and shape.
         root: the stored tensor that this one is counted as, and its type there: itself, or what it was reached
             from through `ROOTED` operators.
+        table: the stored tensor whose rows it is, and its type, where a Gather took them.
         load: computes the value; None where it is too large or not computable here.
         depth: how many constants deep the computation is.
     """
@@ -56,6 +72,7 @@ class Constant:
     root_type: TensorType
     load: Callable[[], Array | None]
     depth: int = 0
+    table: tuple[str, TensorType] | None = None
 
     @cached_property
     def value(self) -> Array | None:
@@ -99,11 +116,19 @@ class Fold:
         """The output at ``index``, whose type is known to be ``kind``."""
         first = self.inputs[0] if self.inputs else None
         name = self.node.outputs[index]
-        root, root_type = (name, kind)
-        if self.node.op_type in ROOTED and first is not None:
-            root, root_type = first.root, first.root_type
+        root, root_type, table = name, kind, None
+        if first is not None and self.node.op_type in ROOTED:
+            root, root_type, table = first.root, first.root_type, first.table
+        elif first is not None and self.node.op_type == "Gather":
+            table = first.table or (first.root, first.root_type)
+        elif first is not None and self.node.op_type in _TAKE_ROWS:
+            table = first.table
         small = kind.elements <= MAX_FOLDED_ELEMENTS
-        return Constant(kind, root, root_type, (lambda: self.result(index)) if small else (lambda: None), self.depth)
+        return Constant(kind, root, root_type, (lambda: self.result(index)) if small else _nothing, self.depth, table)
+
+
+def _nothing() -> None:
+    """The value of a constant that is too large to be computed."""
 
 
 def array_constant(name: str, value: Array) -> Constant:
@@ -131,7 +156,7 @@ def stored_constant(name: str, tensor: Any, source: Source) -> Constant:
         if kind.elements > MAX_FOLDED_ELEMENTS:
             return None
         try:
-            whole = _with_external_data(tensor, kind, field, source) if external else tensor
+            whole = _with_external_data(tensor, source) if external else tensor
             return np.asarray(onnx.numpy_helper.to_array(whole))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise source.error(f"cannot be read ({error})", field) from error
@@ -173,7 +198,10 @@ def _external_path(tensor: Any, field: str, source: Source) -> Any:
     return path
 
 
-def _with_external_data(tensor: Any, kind: TensorType, field: str, source: Source) -> Any:
+def external_bytes(tensor: Any, source: Source) -> bytes:
+    """The bytes of a TensorProto that a file beside the model holds."""
+    field = f"tensor {text(tensor.name)}"
+    kind = TensorType(tensor.data_type, tuple(tensor.dims))
     path = _external_path(tensor, field, source)
     entries = {text(entry.key): text(entry.value) for entry in tensor.external_data}
     needed = (kind.elements * ELEMENTS[kind.element].bits + 7) // 8
@@ -182,12 +210,16 @@ def _with_external_data(tensor: Any, kind: TensorType, field: str, source: Sourc
             raise source.error("is missing, and a shape depends on it", field, value=path.name)
         with path.open("rb") as file:
             file.seek(int(entries.get("offset", 0)))
-            data = file.read(needed)
+            data = bytes(file.read(needed))
     except (OSError, ValueError, OverflowError) as error:
         raise source.error(f"cannot be read from {path.name} ({error})", field) from error
     if len(data) != needed:
         raise source.error(f"finds {len(data)} of its {needed} bytes in {path.name}", field)
-    return onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, raw_data=data)
+    return data
+
+
+def _with_external_data(tensor: Any, source: Source) -> Any:
+    return onnx.TensorProto(dims=tensor.dims, data_type=tensor.data_type, raw_data=external_bytes(tensor, source))
 
 
 def _evaluate(proto: Any, values: list[Array | None], opsets: Mapping[str, int]) -> tuple[Array | None, ...]:

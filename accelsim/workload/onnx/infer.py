@@ -11,7 +11,8 @@ import onnx.shape_inference
 
 from accelsim.errors import UnsupportedError
 from accelsim.workload.onnx.constants import Constant
-from accelsim.workload.onnx.model import ELEMENTS, Node, Source, TensorType
+from accelsim.workload.onnx.contrib import contrib_types, known_contrib
+from accelsim.workload.onnx.model import ELEMENTS, Node, Source, TensorType, text
 
 __all__ = ["infer_types", "known_operator"]
 
@@ -40,6 +41,11 @@ def infer_types(
         UnsupportedError: it makes something that is not a tensor.
     """
     if not known_operator(node):
+        if known_contrib(node):
+            told, why = contrib_types(node, types)
+            if why is not None:
+                raise source.error(why, str(node))
+            return told
         if not node.domain:
             raise source.error(f"is not an operator of opset {node.opset}", str(node))
         return [None] * len(node.outputs)
@@ -47,8 +53,8 @@ def infer_types(
     data = {inner: constants[name].proto for inner, name in pairs if _shapes_may_need(constants.get(name))}
     try:
         found = onnx.shape_inference.infer_node_outputs(
-            onnx.defs.get_schema(node.op_type, node.opset, node.domain),
-            node.proto,
+            onnx.defs.get_schema(node.op_type, _inferred_opset(node), node.domain),
+            _explicit(node),
             {inner: _type_proto(types[name]) for inner, name in pairs},
             {inner: value for inner, value in data.items() if value is not None},
             opset_imports=[onnx.helper.make_opsetid(*each) for each in source.opsets.items()],
@@ -58,6 +64,22 @@ def infer_types(
     if node.op_type in _TYPE_OF_FIRST and not node.domain:
         return [types[node.inputs[0]]]
     return [_checked(found.get(output), node, source) for output in node.proto.output]
+
+
+def _inferred_opset(node: Node) -> int:
+    """The opset whose inference tells the node's types: comparisons of opset 12 have theirs since 16."""
+    compares = not node.domain and node.op_type in ("GreaterOrEqual", "LessOrEqual")
+    return max(node.opset, 16) if compares else node.opset
+
+
+def _explicit(node: Node) -> Any:
+    """The NodeProto, with the default of an attribute that the inference of the onnx package takes wrongly."""
+    if node.op_type != "STFT" or any(text(each.name) == "onesided" for each in node.proto.attribute):
+        return node.proto
+    proto = onnx.NodeProto()
+    proto.CopyFrom(node.proto)
+    proto.attribute.append(onnx.helper.make_attribute("onesided", 1))
+    return proto
 
 
 def _type_proto(kind: TensorType) -> Any:
@@ -85,5 +107,7 @@ def _checked(proto: Any, node: Node, source: Source) -> TensorType | None:
         raise UnsupportedError(rule, file=source.file, field=str(node))
     tensor = proto.tensor_type
     sizes = tuple(axis.dim_value for axis in tensor.shape.dim if axis.HasField("dim_value"))
-    known = tensor.HasField("shape") and len(sizes) == len(tensor.shape.dim) and min(sizes, default=0) >= 0
+    known = tensor.HasField("shape") and len(sizes) == len(tensor.shape.dim)
+    if known and min(sizes, default=0) < 0:
+        raise source.error(f"has an input that is too small for it: it would make {list(sizes)}", str(node))
     return TensorType(tensor.elem_type, sizes) if known and tensor.elem_type in ELEMENTS else None

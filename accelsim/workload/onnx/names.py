@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import MutableMapping
 
 from accelsim.workload.onnx.model import Source
 
@@ -16,8 +17,20 @@ class Names:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._tensors: dict[str, int] = {}
-        self._nodes: dict[str, int] = {}
+        self._tensors: MutableMapping[str, int] = {}
+        self._nodes: MutableMapping[str, int] = {}
+
+    def trial(self) -> Names:
+        """One that hands out further names, which count as taken only once they are kept."""
+        other = Names(self.source)
+        other._tensors, other._nodes = ChainMap({}, self._tensors), ChainMap({}, self._nodes)
+        return other
+
+    def keep(self, trial: Names) -> None:
+        """Take the names that a trial handed out."""
+        for own, other in ((self._tensors, trial._tensors), (self._nodes, trial._nodes)):
+            assert isinstance(other, ChainMap)
+            own.update(other.maps[0])
 
     def declare(self, name: str, scope: Scope, prefix: str) -> str:
         """The unique name of a tensor made in ``scope``."""
@@ -39,7 +52,7 @@ class Names:
         return scope[name] if name else ""
 
 
-def _unused(name: str, prefix: str, taken: dict[str, int]) -> str:
+def _unused(name: str, prefix: str, taken: MutableMapping[str, int]) -> str:
     """``name``, or a variation that is not taken; ``taken`` counts how often each was asked for."""
     base = candidate = name if name not in taken or not prefix else f"{prefix}/{name}"
     while candidate in taken:

@@ -8,10 +8,19 @@ from accelsim.workload.onnx.model import TensorType
 from accelsim.workload.onnx.site import Site, converts
 from accelsim.workload.ops import GATES, Conv, MatMul, Move, Recurrent
 
+__all__ = ["convolution", "gemm", "product", "recurrent"]
+
+Shape = tuple[int, ...]
+
 
 @converts("Conv", "ConvTranspose")
 def _conv(site: Site) -> Conv:
-    x, w, out = site.shape(0), site.shape(1), site.out().shape
+    return convolution(site, 0, 1, site.weights(2))
+
+
+def convolution(site: Site, data: int, weight: int, rest: tuple[str, ...]) -> Conv:
+    """The convolution of input ``data`` with input ``weight``; ``rest`` are the op's operands behind these two."""
+    x, w, out = site.shape(data), site.shape(weight), site.out().shape
     spatial, transposed = len(x) - 2, site.label == "ConvTranspose"
     if not 1 <= spatial <= 3 or len(w) != len(x) or len(out) != len(x):
         raise site.unsupported("is modelled for 1 to 3 spatial dimensions", value=x)
@@ -24,7 +33,7 @@ def _conv(site: Site) -> Conv:
     dilation = _per_axis(site, "dilations", spatial, 1)
     return Conv(
         name=site.name,
-        inputs=(site.data(0), *site.weights(1, 2)),
+        inputs=(site.data(data), site.weight(weight), *rest),
         outputs=site.outputs,
         label=site.label,
         batch=x[0],
@@ -75,36 +84,49 @@ def _padding(
 
 @converts("Gemm")
 def _gemm(site: Site) -> MatMul:
-    a, b = site.shape(0), site.shape(1)
+    return gemm(site, 0, 1, site.weights(2))
+
+
+def gemm(site: Site, left: int, right: int, rest: tuple[str, ...]) -> MatMul:
+    """The product of two matrices, transposed where ``transA`` and ``transB`` say so."""
+    a, b = site.shape(left), site.shape(right)
     if len(a) != 2 or len(b) != 2:
         raise site.error("multiplies two matrices", value=(a, b))
     (m, k), n = (a[::-1] if site.integer("transA", 0) else a), site.out().shape[-1]
-    bias = site.weights(2)
-    if site.constant(0) and not site.constant(1):  # y^T = b^T a^T: the weight belongs on the right
-        return _matmul(site, (site.weight(1), site.weight(0), *bias), 1, n, m, k)
-    return _matmul(site, (site.weight(0), site.weight(1), *bias), 1, m, n, k)
+    if site.constant(left) and not site.constant(right):  # y^T = b^T a^T: the weight belongs on the right
+        return _matmul(site, (site.weight(right), site.weight(left), *rest), 1, n, m, k)
+    return _matmul(site, (site.weight(left), site.weight(right), *rest), 1, m, n, k)
 
 
 @converts("MatMul")
 def _matmul_node(site: Site) -> MatMul:
-    """Batch axes become rows where the right operand has one matrix for all of them, groups otherwise."""
-    a, b = site.shape(0), site.shape(1)
+    return product(site, 0, 1)
+
+
+def product(
+    site: Site, left: int, right: int, rest: tuple[str, ...] = (), *, a: Shape | None = None, b: Shape | None = None
+) -> MatMul:
+    """Input ``left`` times input ``right`` as NumPy's matmul, as if they had the shapes ``a`` and ``b``.
+
+    Batch axes become rows where the right operand has one matrix for all of them, groups otherwise.
+    """
+    a, b = a or site.shape(left), b or site.shape(right)
     if not a or not b:
         raise site.error("multiplies matrices, not scalars", value=(a, b))
     m, k, n = (a[-2] if len(a) > 1 else 1), a[-1], (b[-1] if len(b) > 1 else 1)
     batch_a, batch_b = _aligned(a[:-2], b[:-2])
-    left, right = site.weight(0), site.weight(1)
-    if site.constant(0) and not site.constant(1):  # y^T = b^T a^T: the weight belongs on the right
-        left, right, m, n, batch_a, batch_b = right, left, n, m, batch_b, batch_a
+    first, second, kind = site.weight(left), site.weight(right), site.type(left)
+    if site.constant(left) and not site.constant(right):  # y^T = b^T a^T: the weight belongs on the right
+        first, second, m, n, batch_a, batch_b, kind = second, first, n, m, batch_b, batch_a, site.type(right)
     pairs = list(zip(batch_a, batch_b, strict=True))
     rows = prod(x for x, y in pairs if y == 1)
     groups = prod(x for x, y in pairs if x == y)
     copies = prod(y for x, y in pairs if x == 1)
     if copies == 1 or groups == 1:
-        return _matmul(site, (left, right), groups * copies, rows * m, n, k, shared=copies > 1)
+        return _matmul(site, (first, second, *rest), groups * copies, rows * m, n, k, shared=copies > 1)
     # Each of several groups is read by several others, which one op cannot say: the copies are made first.
-    wide = TensorType(site.type(0).element, (*(max(pair) for pair in pairs), m, k))
-    return _matmul(site, (_expanded(site, left, wide), right), groups * copies, rows * m, n, k)
+    wide = TensorType(kind.element, (*(max(pair) for pair in pairs), m, k))
+    return _matmul(site, (_expanded(site, first, wide), second, *rest), groups * copies, rows * m, n, k)
 
 
 def _aligned(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -137,9 +159,16 @@ def _matmul(
 
 @converts("LSTM", "GRU", "RNN")
 def _recurrent(site: Site) -> Recurrent:
-    """Inputs of the op: sequence, weight, recurrent weight, bias and peepholes if given, then initial states."""
-    x, w, r = site.shape(0), site.shape(1), site.shape(2)
-    cell = site.label.lower()
+    return recurrent(site, site.label.lower(), site.shape(1), site.shape(2), (3, 7))
+
+
+def recurrent(site: Site, cell: str, w: Shape, r: Shape, parameters: tuple[int, ...]) -> Recurrent:
+    """A recurrent layer of weights shaped (directions, gates * hidden, input) and (directions, gates * hidden, hidden).
+
+    Inputs of the op: sequence, weight, recurrent weight, ``parameters`` (bias, peepholes) if given, then initial
+    states and, behind all of these, sequence lengths: shorter sequences leave steps unused, which run all the same.
+    """
+    x = site.shape(0)
     if not len(x) == len(w) == len(r) == 3:
         raise site.error("needs a sequence and weights of 3 axes", value=(x, w, r))
     # Layout 1 puts the batch first; every tensor holds the same elements.
@@ -151,7 +180,7 @@ def _recurrent(site: Site) -> Recurrent:
         rule = f"has weights {list(w)} and {list(r)}, which do not fit {directions} directions of input size {x[2]}"
         raise site.error(rule)
     states = tuple(site.data(index) for index in (5, 6) if site.has(index))
-    lengths = (site.data(4),) if site.has(4) and not site.constant(4) else ()
+    lengths = site.steering(4) if len(states) == (2 if cell == "lstm" else 1) else ()
     outputs = site.outputs
     if not (site.node.outputs and site.node.outputs[0] in outputs):
         # Only the last state is used; the op makes the sequence all the same.
@@ -159,7 +188,7 @@ def _recurrent(site: Site) -> Recurrent:
         outputs = (site.intermediate("sequence", whole), *outputs)
     return Recurrent(
         name=site.name,
-        inputs=(site.data(0), *site.weights(1, 2, 3, 7), *states, *lengths),
+        inputs=(site.data(0), *site.weights(1, 2, *parameters), *states, *lengths),
         outputs=outputs,
         label=site.label,
         cell=cell,

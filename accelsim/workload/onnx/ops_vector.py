@@ -150,7 +150,7 @@ def _binary(function: str) -> Converter:
 def _binary_with_weight(function: str) -> Converter:
     def convert(site: Site) -> Op:
         places = range(len(site.node.inputs))
-        inputs = tuple(site.weight(i) if site.elements(i) > 1 else site.data(i) for i in places)
+        inputs = tuple(site.parameter(i) for i in places)
         return _elementwise(site, function, inputs, max(1, len(inputs) - 1))
 
     return convert

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from accelsim.errors import InputError, UnsupportedError
-from accelsim.workload.graph import Role
-from accelsim.workload.onnx.model import Node, Plain, TensorType, text
+from accelsim.workload.graph import Role, Tensor
+from accelsim.workload.onnx.attributes import Attributes
+from accelsim.workload.onnx.model import Node, Plain, TensorType
+from accelsim.workload.onnx.storage import stored_tensor
 from accelsim.workload.ops import Op
 
 __all__ = ["CONVERTERS", "Converter", "Site", "converts"]
 
 
-class Site:
+class Site(Attributes):
     """One node of a plain model, being converted.
 
     Operands are named through `data` and `weight`, which also settle the tensors' roles: a constant that any op
@@ -23,7 +28,8 @@ class Site:
         self.node, self.plain, self.roles = node, plain, roles
         self.before = before  # ops to run first, where one node becomes several
         self.scratch: dict[str, TensorType] = {}
-        self._attributes = {text(each.name): each for each in node.proto.attribute}
+        self.packed: dict[str, Tensor] = {}
+        super().__init__(node.proto)
 
     @property
     def name(self) -> str:
@@ -74,9 +80,36 @@ class Site:
         """The tensor read as input ``index``; a constant here is a weight, under its name in the file."""
         return self._operand(index, "weight")
 
+    def parameter(self, index: int) -> str:
+        """The tensor added or multiplied as input ``index``.
+
+        A constant of more than one element is a weight; rows of a table, at places that are known, are the table.
+        """
+        constant = self.plain.constants.get(self.node.inputs[index]) if self.has(index) else None
+        if constant is None or constant.type.elements <= 1:
+            return self.data(index)
+        if constant.table is None:
+            return self.weight(index)
+        name, _ = constant.table
+        self.roles[name] = "weight"
+        return name
+
+    def packed_weight(self, index: int, shape: tuple[int, ...], bits: int) -> str:
+        """The weight at input ``index``, which stores ``shape`` in ``bits`` bits each, packed in bytes."""
+        if not self.constant(index) or not 1 <= bits <= 8:
+            rule = f"needs weights that are constants, packed in {bits} bits"
+            raise self.unsupported(rule, value=self.type(index).shape)
+        name = self.weight(index)
+        self.packed[name] = stored_tensor(name, shape, "weight", bits=bits)
+        return name
+
     def weights(self, *indices: int) -> tuple[str, ...]:
         """`weight` of those inputs that are given."""
         return tuple(self.weight(index) for index in indices if self.has(index))
+
+    def steering(self, *indices: int) -> tuple[str, ...]:
+        """`data` of those inputs that are given and computed: a constant that only steers costs nothing."""
+        return tuple(self.data(index) for index in indices if self.has(index) and not self.constant(index))
 
     def operands(self, count: int | None = None) -> tuple[str, ...]:
         """`data` of the inputs, in order, without constants that are empty or only steer (axes, sizes).
@@ -97,6 +130,11 @@ class Site:
             self.roles[constant.root] = role
         return constant.root
 
+    def value(self, index: int) -> np.ndarray[Any, Any] | None:
+        """What the constant at input ``index`` holds; None where it is no constant, or too large to be read."""
+        constant = self.plain.constants.get(self.node.inputs[index]) if self.has(index) else None
+        return None if constant is None else constant.value
+
     def intermediate(self, suffix: str, kind: TensorType) -> str:
         """A new tensor between ops that this node becomes."""
         name = f"{self.name}:{suffix}"
@@ -104,21 +142,6 @@ class Site:
             name += "'"
         self.scratch[name] = kind
         return name
-
-    # Attributes
-
-    def integer(self, name: str, default: int) -> int:
-        attribute = self._attributes.get(name)
-        return int(attribute.i) if attribute is not None else default
-
-    def integers(self, name: str) -> tuple[int, ...]:
-        """A list of integers; () where it is absent."""
-        attribute = self._attributes.get(name)
-        return tuple(attribute.ints) if attribute is not None else ()
-
-    def string(self, name: str, default: str) -> str:
-        attribute = self._attributes.get(name)
-        return text(attribute.s) if attribute is not None else default
 
     # Errors
 

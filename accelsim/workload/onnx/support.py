@@ -12,8 +12,13 @@ from accelsim.workload.onnx.read import subgraphs
 
 __all__ = ["Support", "live_nodes", "reads", "standard_domain"]
 
-# Replaced while the model is resolved: by a constant, or by a branch.
-_REPLACED = frozenset({"Constant", "If", "Shape", "Size"})
+# Replaced while the model is resolved: by a constant, a branch, steps of a loop, the tensors of a sequence.
+_SUBGRAPHS = frozenset({"If", "Loop", "Scan"})
+_SEQUENCES = frozenset(
+    {"ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
+     "SequenceLength", "SplitToSequence"}
+)  # fmt: skip
+_REPLACED = frozenset({"Constant", "Shape", "Size"}) | _SUBGRAPHS | _SEQUENCES
 
 
 class Support:
@@ -46,7 +51,7 @@ class Support:
         return self.zero_cost(node) or (standard_domain(node), text(node.op_type)) in CONVERTERS
 
     def check(self) -> None:
-        """Refuse the model if nodes outside of `If` branches are not modelled; branches may turn out not taken."""
+        """Refuse the model if nodes outside of subgraphs are not modelled; those inside may turn out not to run."""
         if self._unmodelled(self._live(), set(self.constants)):
             raise self.error()
 
@@ -79,14 +84,14 @@ class Support:
         for node in nodes:
             domain, op_type = standard_domain(node), text(node.op_type)
             folds = not domain and (op_type in _REPLACED or all(not name or name in constants for name in node.input))
-            if folds and (op_type == "If" or not any(True for _ in subgraphs(node))):
+            if folds and (op_type in _SUBGRAPHS or not any(True for _ in subgraphs(node))):
                 constants.update(node.output)
             elif not self.known(node):
                 found.append((node, where))
-            if op_type == "If" and branches and not domain:
+            if op_type in _SUBGRAPHS and branches and not domain:
                 for name, branch in subgraphs(node):
                     inner = constants | {each.name for each in branch.initializer}
-                    place = f" in {name} of {text(node.name) or 'an If'}"
+                    place = f" in {name} of {text(node.name) or f'a node of type {op_type}'}"
                     found += self._unmodelled(list(branch.node), inner, place, branches=True)
         return found
 

@@ -1,0 +1,141 @@
+"""Constants that an architecture leaves out and its ``technology`` supplies, with ranges and what they follow from.
+
+Nothing falls back silently: without ``technology`` a constant that is left out is refused, and what was supplied is
+listed by `Architecture.derived`, in the result, and among its assumptions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from accelsim.documents import Constant
+from accelsim.errors import InputError
+from accelsim.hardware.area import component_areas_mm2, core_area_mm2, processing_element
+from accelsim.hardware.digital import UNSTATED, DigitalArchitecture
+from accelsim.hardware.technology.arithmetic import element_energy_pj
+from accelsim.hardware.technology.memory import (
+    dram_energy_pj,
+    host_energy_pj,
+    leakage_w,
+    sram_energy_pj,
+    wire_energy_pj,
+)
+from accelsim.hardware.technology.operands import operand_named
+from accelsim.hardware.technology.scaling import checked_node, usual_voltage_v
+from accelsim.hardware.technology.span import Span, total
+
+__all__ = ["completed", "derived_constants", "from_tables"]
+
+_SPECIAL = Span(4.0, 2.0, 8.0)
+_BITS, _BYTES = 64.0, 8.0
+
+
+def completed(description: DigitalArchitecture, file: object) -> tuple[DigitalArchitecture, frozenset[str]]:
+    """``description`` with every constant, and the paths of those that the technology supplied.
+
+    Raises:
+        InputError: a constant is left out and no ``technology`` is stated, or its model does not cover the node.
+    """
+    missing = [path for path, constant in description.constants().items() if constant is UNSTATED]
+    if description.technology is None:
+        if missing:
+            remedy = "state it, or `technology: published` to have it derived from the node"
+            raise InputError("is missing", file=file, field=missing[0], remedy=remedy)
+        return description, frozenset()
+    checked_node(description.node_nm.value, file=file)
+    if description.memory.dram.type is None:
+        raise InputError("is missing", file=file, field="memory.dram.type",
+                         remedy="`technology` needs it for the area and energy of the memory's link")  # fmt: skip
+    if not missing:
+        return description, frozenset()
+    supplied = derived_constants(description)
+    for path in missing:
+        description = _with(description, path.split("."), supplied[path])
+    return description, frozenset(missing)
+
+
+def derived_constants(arch: DigitalArchitecture) -> dict[str, Constant]:
+    """Every constant that the technology can supply, by path, whether the architecture states it or not.
+
+    Energies of the chip are those of the node's usual voltage, carried to the nominal voltage of the component's clock
+    by its square.
+    """
+    node = f"{arch.node_nm.value:g} nm"
+    found = {
+        f"array.units.{name}.energy_pj_per_mac": (
+            processing_element(arch, name).mac_energy().total_pj,
+            f"operators and registers of {name} into {unit.accumulator} at {node}",
+        )
+        for name, unit in arch.array.units.items()
+    }
+    found = {path: (energy * _voltage_factor(arch, "array"), why) for path, (energy, why) in found.items()}
+    simple = element_energy_pj(operand_named(arch.vector.format), arch.node_nm.value) * _voltage_factor(arch, "vector")
+    found["vector.energy_pj_simple"] = simple, f"an operation of {arch.vector.format} with its registers at {node}"
+    found["vector.energy_pj_special"] = simple * _SPECIAL, "two to eight simple operations"
+    scratchpad = _scratchpad_pj_per_byte(arch) * _voltage_factor(arch, "scratchpad")
+    for access in ("read", "write"):
+        why = f"a 64-bit access at {node}: to a bank of as many as the bandwidth needs (low), or to the whole memory"
+        found[f"scratchpad.{access}_energy_pj_per_byte"] = scratchpad, why
+    hop = wire_energy_pj(8, _side_mm(core_area_mm2(arch))) * _voltage_factor(arch, "interconnect")
+    found["interconnect.energy_pj_per_byte_hop"] = hop, "a wire as long as the side of a core, from its predicted area"
+    found["memory.dram.energy_pj_per_byte"] = _dram_pj_per_byte(arch)
+    found["host.energy_pj_per_byte"] = host_energy_pj(1.0), "a serial link, by the table of links"
+    areas = component_areas_mm2(arch)
+    assert areas is not None
+    leakage = leakage_w(total(areas.values())) * math.sqrt(_voltage_factor(arch, "array"))
+    found["leakage_w"] = leakage, "leakage and clocks by the chip's predicted area"
+    what = f"derived by `technology: {arch.technology}`"
+    return {path: span.constant(what, why) for path, (span, why) in found.items()}
+
+
+def from_tables(arch: DigitalArchitecture) -> DigitalArchitecture:
+    """The architecture with all energies and the leakage from the tables, whatever it states itself."""
+    for path, constant in derived_constants(arch).items():
+        arch = _with(arch, path.split("."), constant)
+    return arch
+
+
+def _voltage_factor(arch: DigitalArchitecture, component: str) -> float:
+    """(V / V0)^2 of a component's nominal voltage and the node's usual one; 1 where no voltage is stated."""
+    voltage = arch.clock_of(component).nominal_voltage_v
+    return 1.0 if voltage is None else (voltage.value / usual_voltage_v(arch.node_nm.value)) ** 2
+
+
+def _scratchpad_pj_per_byte(arch: DigitalArchitecture) -> Span:
+    capacity, node = arch.scratchpad.capacity_bytes.value, arch.node_nm.value
+    banks = max(1.0, arch.scratchpad.bandwidth_bytes_per_cycle.value / _BYTES)
+    whole, bank = (sram_energy_pj(size, _BITS, node) / _BYTES for size in (capacity, capacity / banks))
+    return whole.widened(bank.low, bank.high)
+
+
+def _dram_pj_per_byte(arch: DigitalArchitecture) -> tuple[Span, str]:
+    dram, node = arch.memory.dram, arch.node_nm.value
+    if dram.type == "on_chip_sram":
+        bank = sram_energy_pj(dram.capacity_bytes.value / dram.channels.value, _BITS, node) / _BYTES
+        return bank, f"a 64-bit access to one of the on-chip memories at {node:g} nm"
+    assert dram.type is not None
+    return dram_energy_pj(dram.type, 1.0), f"{dram.type} by the table of links"
+
+
+def _side_mm(area: Span) -> Span:
+    return Span(math.sqrt(area.value), math.sqrt(area.low), math.sqrt(area.high))
+
+
+def _with(model: DigitalArchitecture, path: list[str], constant: Constant) -> DigitalArchitecture:
+    """A copy of the description with ``constant`` at ``path``."""
+    changed: DigitalArchitecture = _replaced(model, path, constant)
+    return changed
+
+
+def _replaced(node: Any, path: list[str], constant: Constant) -> Any:
+    if not path:
+        return constant
+    here, rest = path[0], path[1:]
+    if isinstance(node, Mapping):
+        return {**node, here: _replaced(node[here], rest, constant)}
+    assert isinstance(node, BaseModel)
+    return node.model_copy(update={here: _replaced(getattr(node, here), rest, constant)})

@@ -1,0 +1,107 @@
+"""An architecture as the search of mappings sees it, and what was searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from accelsim.hardware.digital import DigitalArchitecture
+from accelsim.mapping.schedule import Rates
+from accelsim.mapping.search import search
+from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
+
+__all__ = ["Machines", "machine_of", "searched"]
+
+_Found = tuple[Candidate, Metrics, int]
+
+
+@lru_cache(maxsize=65536)
+def searched(problem: Problem, machine: Machine) -> _Found:
+    """(best candidate, its metrics, candidates evaluated), remembered."""
+    candidate, metrics, seen = search(problem, machine, True)
+    return Candidate(*candidate), Metrics(*metrics), int(seen)
+
+
+@dataclass(slots=True)
+class Machines:
+    """An architecture as the search sees it, by format; made once for a whole mapping."""
+
+    arch: DigitalArchitecture
+    _made: dict[str, Machine] = field(default_factory=dict)
+    _known: dict[tuple[Problem, Machine], list[tuple[float, _Found]]] = field(default_factory=dict)
+    _rates: dict[tuple[str, float], Rates] = field(default_factory=dict)
+    _smaller: dict[int, Machines] = field(default_factory=dict)
+    candidates_seen: int = 0
+
+    def of(self, precision: str, free_bytes: float, op_name: str) -> Machine:
+        """The machine with ``free_bytes`` of all scratchpads for streams."""
+        if precision not in self._made:
+            self._made[precision] = machine_of(self.arch, precision, op_name)
+        return self._made[precision]._replace(capacity_bytes=free_bytes / self.arch.n_cores)
+
+    def best(self, problem: Problem, machine: Machine) -> tuple[Candidate, Metrics]:
+        """The best mapping of a product. The best of a larger scratchpad is the best of every smaller one it fits.
+
+        What it remembers lives as long as one mapping, so that a result does not depend on what ran before.
+        """
+        capacity = machine.capacity_bytes
+        known = self._known.setdefault((problem, machine._replace(capacity_bytes=0.0)), [])
+        for limit, (candidate, metrics, _) in known:
+            if limit >= capacity and metrics.feasible and metrics.buffer_bytes <= capacity:
+                return candidate, metrics
+        found = searched(problem, machine)
+        known.append((capacity, found))
+        self.candidates_seen += found[2]
+        return found[:2]
+
+    def with_cores(self, cores: int) -> Machines:
+        """The same architecture cut down to ``cores`` of its cores."""
+        if cores not in self._smaller:
+            count = self.arch.cores.model_copy(update={"value": cores})
+            self._smaller[cores] = Machines(self.arch.model_copy(update={"cores": count}))
+        return self._smaller[cores]
+
+    def rates(self, unit: str, overhead_cycles: float) -> Rates:
+        """Rates for `schedule_s` of one unit."""
+        key = (unit, overhead_cycles)
+        if key not in self._rates:
+            machine = self.of(self.arch.default_precision, 0.0, "")
+            self._rates[key] = Rates(
+                1.0 / self.arch.clock_hz(unit), machine.dram_bytes_per_s, machine.burst_bytes, machine.dram_latency_s,
+                machine.dma_bytes_per_s, machine.network_bytes_per_s, machine.hop_s,
+                overhead_cycles / self.arch.clock_hz("array"),
+            )  # fmt: skip
+        return self._rates[key]
+
+
+def machine_of(arch: DigitalArchitecture, precision: str, op_name: str) -> Machine:
+    """The machine for one format, without room for streams; ``op_name`` is told where the format has no unit."""
+    array, unit, dram = arch.array, arch.unit(precision, op=op_name), arch.memory.dram
+    array_hz = arch.clock_hz("array")
+    network = arch.interconnect
+    return Machine(
+        cores=arch.n_cores,
+        rows=int(array.rows.value),
+        columns=int(array.columns.value),
+        reduction_per_pe=int(unit.reduction_per_pe.value),
+        columns_per_pe=int(unit.columns_per_pe.value),
+        arrays=int(array.per_core.value),
+        weight_stationary="weight_stationary" in array.dataflows,
+        output_stationary="output_stationary" in array.dataflows,
+        input_stationary="input_stationary" in array.dataflows,
+        overlapped=array.fill_drain == "overlapped",
+        accumulator_bytes=float(array.accumulator_bytes.value),
+        capacity_bytes=0.0,
+        port_bytes_per_cycle=arch.scratchpad.bandwidth_bytes_per_cycle.value * arch.clock_hz("scratchpad") / array_hz,
+        shared_port=arch.scratchpad.ports.value < 2,
+        array_hz=array_hz,
+        dram_bytes_per_s=dram.bandwidth_bytes_per_s.value * dram.efficiency.value,
+        dram_latency_s=float(dram.latency_s.value),
+        dma_bytes_per_s=arch.dma.engines.value * arch.dma.bandwidth_bytes_per_cycle.value * arch.clock_hz("dma"),
+        network_bytes_per_s=network.links_per_core * network.bandwidth_bytes_per_cycle.value
+        * arch.clock_hz("interconnect"),
+        overhead_s=arch.op_overhead_cycles.value / array_hz,
+        whole_weight_tiles=array.whole_weight_tiles,
+        hop_s=network.hop_latency_cycles.value * network.mean_hops(arch.n_cores) / arch.clock_hz("interconnect"),
+        burst_bytes=float(dram.burst_bytes.value * dram.channels.value),
+    )  # fmt: skip

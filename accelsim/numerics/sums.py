@@ -1,0 +1,229 @@
+"""Compiled sums in a stated order: floating point with a rounding a step, integers of a width, and exact ones.
+
+A rounding to p significant bits of a sum that float64 holds only in part is exact by rounding to odd first: the sum and its
+error (Knuth's two-sum) give the float64 that lies between, and its second rounding is as good as one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accelsim.numerics.kernels import compiled
+
+__all__ = [
+    "chunked_sums",
+    "exact_sums",
+    "integer_sums",
+    "pairwise_sums",
+    "sequential_float32",
+    "sequential_sums",
+]
+
+_LIMB_BITS = 32
+_LIMBS = 24
+_LOWEST = -298
+"""Exponent of the last place of a product of two float32 subnormals."""
+
+
+@compiled
+def _odd_sum(x, y):  # type: ignore[no-untyped-def]
+    """x + y rounded to odd, float64."""
+    total = x + y
+    if not np.isfinite(total):
+        return total
+    back = total - x
+    error = (x - (total - back)) + (y - back)
+    if error == 0:
+        return total
+    bits = np.float64(total).view(np.int64)
+    if bits & 1:
+        return total
+    # The neighbour on the side of the error is odd.
+    outward = (error > 0) == (total > 0)
+    return np.int64(bits + 1 if outward else bits - 1).view(np.float64)
+
+
+@compiled
+def _rounded(value, mantissa_bits, least_exponent, largest, away, flush):  # type: ignore[no-untyped-def]
+    """``value`` to the nearest number of a float format; ties to even, or away from zero."""
+    if value == 0 or not np.isfinite(value):
+        return value
+    exponent = max(int((np.float64(value).view(np.int64) >> 52) & 0x7FF) - 1023, least_exponent)
+    place = np.ldexp(1.0, exponent - mantissa_bits)
+    scaled = value / place
+    whole = np.copysign(np.floor(abs(scaled) + 0.5), scaled) if away else np.rint(scaled)
+    result = whole * place
+    if abs(result) > largest:
+        return np.copysign(np.inf, result)
+    if flush and abs(result) < np.ldexp(1.0, least_exponent):
+        return np.copysign(0.0, result)
+    return result
+
+
+@compiled
+def _add(total, product, rule):  # type: ignore[no-untyped-def]
+    mantissa_bits, least_exponent, largest, away, flush = rule
+    return _rounded(_odd_sum(total, product), mantissa_bits, least_exponent, largest, away, flush)
+
+
+@compiled
+def sequential_sums(a, b, c, descending, rule, out):  # type: ignore[no-untyped-def]
+    """``c`` plus the products of rows of ``a`` (m, k) and ``b`` (n, k), one after the other, rounded by ``rule``."""
+    length = a.shape[1]
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            total = np.float64(c[i, j])
+            for index in range(length):
+                k = length - 1 - index if descending else index
+                total = _add(total, np.float64(a[i, k]) * np.float64(b[j, k]), rule)
+            out[i, j] = total
+
+
+@compiled
+def sequential_float32(a, b, c, descending, out):  # type: ignore[no-untyped-def]
+    """`sequential_sums` in float32 where products are exact in float32: (m, k) by (k, n), rows of n at a time."""
+    length = a.shape[1]
+    for i in range(a.shape[0]):
+        row = out[i]
+        row[:] = c[i]
+        for index in range(length):
+            k = length - 1 - index if descending else index
+            factor = a[i, k]
+            other = b[k]
+            for j in range(row.size):
+                row[j] += factor * other[j]
+
+
+@compiled
+def chunked_sums(a, b, c, chunk, inner, outer, out):  # type: ignore[no-untyped-def]
+    """Sums of ``chunk`` products rounded by ``inner`` each, added to ``c`` and each other by ``outer``."""
+    length = a.shape[1]
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            total = np.float64(c[i, j])
+            for start in range(0, length, chunk):
+                part = 0.0
+                for k in range(start, min(start + chunk, length)):
+                    part = _add(part, np.float64(a[i, k]) * np.float64(b[j, k]), inner)
+                total = _add(total, part, outer)
+            out[i, j] = total
+
+
+@compiled
+def pairwise_sums(a, b, c, rule, out):  # type: ignore[no-untyped-def]
+    """Products rounded, neighbours added, then neighbouring sums; ``c`` is added last."""
+    length = a.shape[1]
+    parts = np.empty(max(length, 1), np.float64)
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            parts[0] = 0.0
+            for k in range(length):
+                parts[k] = _add(0.0, np.float64(a[i, k]) * np.float64(b[j, k]), rule)
+            left = length
+            while left > 1:
+                for k in range(left // 2):
+                    parts[k] = _add(parts[2 * k], parts[2 * k + 1], rule)
+                if left % 2:
+                    parts[left // 2] = parts[left - 1]
+                left = (left + 1) // 2
+            out[i, j] = _add(parts[0], np.float64(c[i, j]), rule)
+
+
+@compiled
+def integer_sums(a, b, c, low, high, out):  # type: ignore[no-untyped-def]
+    """Sums that stop at ``low`` and ``high`` after every addition; int64 rows of a (m, k) and b (n, k)."""
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            total = min(max(c[i, j], low), high)
+            for k in range(a.shape[1]):
+                total = min(max(total + a[i, k] * b[j, k], low), high)
+            out[i, j] = total
+
+
+@compiled
+def _accumulate(limbs, value):  # type: ignore[no-untyped-def]
+    """Add a float64 that is a multiple of 2^_LOWEST to a long fixed-point number of 32-bit digits in int64."""
+    if value == 0:
+        return
+    bits = np.float64(value).view(np.int64)
+    field = int((bits >> 52) & 0x7FF)
+    significand = (bits & ((1 << 52) - 1)) | (1 << 52)
+    place = field - 1075 - _LOWEST
+    if place < 0:
+        significand >>= -place
+        place = 0
+    limb, shift = place >> 5, place & 31
+    sign = -1 if bits < 0 else 1
+    low = (significand & 0xFFFFFFFF) << shift
+    high = (significand >> 32) << shift
+    limbs[limb] += sign * (low & 0xFFFFFFFF)
+    limbs[limb + 1] += sign * ((low >> 32) + (high & 0xFFFFFFFF))
+    limbs[limb + 2] += sign * (high >> 32)
+
+
+@compiled
+def _to_float32(limbs):  # type: ignore[no-untyped-def]
+    """The long number to the nearest float32, ties to even."""
+    carry = 0
+    for index in range(limbs.size):
+        value = limbs[index] + carry
+        carry = value >> _LIMB_BITS
+        limbs[index] = value & 0xFFFFFFFF
+    negative = carry < 0
+    if negative:  # two's complement to magnitude
+        carry = 1
+        for index in range(limbs.size):
+            value = ((~limbs[index]) & 0xFFFFFFFF) + carry
+            carry = value >> _LIMB_BITS
+            limbs[index] = value & 0xFFFFFFFF
+    top = limbs.size - 1
+    while top >= 0 and limbs[top] == 0:
+        top -= 1
+    if top < 0:
+        return np.float32(0)
+    length = 0
+    while limbs[top] >> length:
+        length += 1
+    # 50 bits from the leading one, and one that says whether any is set below.
+    base = 32 * top + length - 1
+    head = np.int64(0)
+    taken = 0
+    sticky = False
+    for place in range(base, -1, -1):
+        bit = (limbs[place >> 5] >> (place & 31)) & 1
+        if taken < 50:
+            head = (head << 1) | bit
+            taken += 1
+        elif bit:
+            sticky = True
+            break
+    while taken < 50:
+        head <<= 1
+        taken += 1
+    head = (head << 1) | (1 if sticky else 0)
+    exponent = base + _LOWEST
+    keep = 23 if exponent >= -126 else 23 - (-126 - exponent)
+    drop = 50 - keep
+    if drop > 52:
+        drop = 52
+    half = np.int64(1) << (drop - 1)
+    rest = head & ((np.int64(1) << drop) - 1)
+    kept = head >> drop
+    if rest > half or (rest == half and kept & 1):
+        kept += 1
+    value = np.ldexp(np.float64(kept), exponent - 50 + drop)
+    value = -value if negative else value
+    return np.float32(np.copysign(np.inf, value)) if abs(value) >= 2.0**128 else np.float32(value)
+
+
+@compiled
+def exact_sums(a, b, c, out):  # type: ignore[no-untyped-def]
+    """``c`` plus the products of rows, summed exactly and rounded once to float32; finite numbers only."""
+    limbs = np.empty(_LIMBS, np.int64)
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            limbs[:] = 0
+            _accumulate(limbs, np.float64(c[i, j]))
+            for k in range(a.shape[1]):
+                _accumulate(limbs, np.float64(a[i, k]) * np.float64(b[j, k]))
+            out[i, j] = _to_float32(limbs)

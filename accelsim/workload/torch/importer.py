@@ -1,0 +1,59 @@
+"""The stages of the torch front end, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelsim.errors import InputError, UnsupportedError
+from accelsim.workload.graph import Graph
+from accelsim.workload.torch.archive import read_archive
+from accelsim.workload.torch.bind import bind_sizes
+from accelsim.workload.torch.convert import convert
+from accelsim.workload.torch.program import Program
+from accelsim.workload.torch.support import Support
+from accelsim.workload.torch.walk import walk
+
+__all__ = ["import_program"]
+
+
+def import_program(
+    module: Any,
+    export: Mapping[str, Any],
+    shapes: Mapping[str, Sequence[int]],
+    batch: int | None,
+    name: str | None,
+    allowed: frozenset[str],
+) -> Graph:
+    """`from_torch` with its defaults filled in; ``export`` holds what only a module needs."""
+    program = _program(module, export, name)
+    support = Support(program, allowed)
+    plain = walk(program, bind_sizes(program, shapes, batch))
+    support.check(plain)
+    return convert(plain, name=name or program.name, zero_cost=support.zero_cost)
+
+
+def _program(module: Any, export: Mapping[str, Any], name: str | None) -> Program:
+    given = [key for key, value in export.items() if value is not None]
+    if isinstance(module, str):
+        _refuse(given, f"the program in {module}")
+        return read_archive(Path(module))
+    try:
+        import torch
+    except ImportError:
+        remedy = "install it (pip install 'accelsim[torch]'), or give the path of a .pt2 file, which needs no torch"
+        raise UnsupportedError("needs torch, which is not installed", file="from_torch", remedy=remedy) from None
+    from accelsim.workload.torch.exported import export_module, read_exported
+
+    if isinstance(module, torch.export.ExportedProgram):
+        _refuse(given, "an ExportedProgram")
+        return read_exported(module, name or "exported program")
+    label = name or type(module).__name__
+    return read_exported(export_module(module, name=label, **export), label)
+
+
+def _refuse(given: list[str], what: str) -> None:
+    if given:
+        rule = f"is for modules: {what} is exported already"
+        raise InputError(rule, file="from_torch", field=given[0], remedy="bind open dimensions with shapes")
