@@ -30,7 +30,9 @@ from accelsim.workload.rewrite import rewrite as rewritten
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "Result", "Validation", "compare", "from_onnx", "from_torch", "rewrite", "simulate", "validate"]
+__all__ = [
+    "Comparison", "Result", "Validation", "compare", "from_onnx", "from_torch", "rewrite", "simulate", "validate",
+]  # fmt: skip
 
 
 class Result:

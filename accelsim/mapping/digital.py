@@ -46,8 +46,6 @@ _ACTIVATION_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Parts of the scratchpads that hold activations; the rest streams, or holds weights."""
 _RESIDENT_SHARE = 0.75
 """Part of that rest which weights may take through a time loop, or weights and stripes in a group."""
-_STRIPED_SHARE = 0.95
-"""Stripes may suit the arrays better than any tiling of the whole op that is tried, by a few percent at most."""
 _AHEAD_SHARE = 0.5
 """Part of the room for streams that two slots for weights loaded ahead take during a run."""
 
@@ -326,25 +324,20 @@ def _least_s(
     """``least_s``, ``again_s`` and ``places`` of `Entries`."""
     inside = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("activation", "state"))
     weights = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("weight", "constant"))
-    single, room, rates = replace(attempt.single, on_chip=inside), Room(attempt.capacity, weights), attempt.rates
-    launch_s = attempt.machines.rates("array", attempt.machines.arch.op_overhead_cycles.value).overhead_s
+    single, room = replace(attempt.single, on_chip=inside), Room(attempt.capacity, weights)
     least_s, again_s = list[float](), list[float]()
     places: set[int] = set()
     followed = 0
     for each, start in zip(parts.alone, parts.starts, strict=True):
         read = {name for name in graph.ops[start].inputs if name in weights and name not in attempt.pinned}
-        least_s.append(sum(graph.tensors[name].bytes for name in read) / rates.dram_bytes_per_s)
+        least_s.append(sum(graph.tensors[name].bytes for name in read) / attempt.rates.dram_bytes_per_s)
         again_s.append(0.0)
         if isinstance(each, LoopMapping):
             least_s[-1] = each.time_s
             places.add(start)
         elif start >= followed:  # with everything on chip, more ops follow the one before tile by tile
-            entry, count = single.entry(graph, start, room, 1)
-            stream = entry.ops[0].stream
-            gather_s = stream.gather_bytes / stream.tiles / rates.network_bytes_per_s + rates.hop_s
-            waits_s = max(0.0, gather_s - launch_s) if stream.gather_bytes > 0 else 0.0
-            least_s[-1] += max(0.0, entry.time_s - waits_s) * _STRIPED_SHARE
-            again_s[-1] = launch_s if stream.unit in ("array", "vector") else 0.0
+            seconds, again_s[-1], count = single.least(graph, start, room)
+            least_s[-1] += seconds
             followed = start + count
             places.add(start)
     return least_s, again_s, frozenset(places)

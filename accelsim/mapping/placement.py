@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _SETS_OF = 10
-_PINNED_STEPS_PER_OCTAVE = 2
+_LEAST_PINNED_BYTES = 65536
 
 
 def is_view(op: Op) -> bool:
@@ -160,8 +160,8 @@ def resident_choices(sizes: Mapping[str, float], room_bytes: float) -> list[tupl
 def pinned_choices(graph: Graph, room_bytes: float) -> list[tuple[str, ...]]:
     """Sets of weights that may stay on chip in ``room_bytes`` from one inference to the next, the heaviest first.
 
-    Weights with the fewest MACs a byte come first, since their loads are hidden worst. For each budget on a fixed
-    ladder (two steps an octave, up to the room) the longest row that fits it is a choice, and so are all weights.
+    Weights with the fewest MACs a byte come first, since their loads are hidden worst. For each budget of 64 KiB,
+    128 KiB and so on up to the room the longest row that fits it is a choice, and so are all weights.
     """
     read = read_whole(graph)
     sizes = {t.name: t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read and t.bytes > 0}
@@ -172,8 +172,8 @@ def pinned_choices(graph: Graph, room_bytes: float) -> list[tuple[str, ...]]:
                 macs[name] += op.macs * times
     names = sorted(sizes, key=lambda name: (macs[name] / sizes[name], name))
     held = np.cumsum([sizes[name] for name in names])
-    steps = int(np.floor(_PINNED_STEPS_PER_OCTAVE * np.log2(room_bytes))) + 1 if room_bytes >= 1 else 0
-    budgets = 2.0 ** (np.arange(steps) / _PINNED_STEPS_PER_OCTAVE)
+    octaves = int(np.floor(np.log2(room_bytes / _LEAST_PINNED_BYTES))) + 1 if room_bytes >= _LEAST_PINNED_BYTES else 0
+    budgets = _LEAST_PINNED_BYTES * 2.0 ** np.arange(octaves)
     counts = {int(count) for count in np.searchsorted(held, budgets, side="right")}
     if len(held) and held[-1] <= room_bytes:
         counts.add(len(names))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from accelsim.errors import Infeasible, InfeasibleError
+from accelsim.mapping.bounds import least_occupancy_s
 from accelsim.mapping.contraction import evaluate
 from accelsim.mapping.machines import Machines
 from accelsim.mapping.placement import is_view
@@ -76,6 +77,20 @@ class SingleMapper:
         leader = self._matrix(op, graph, room, times, sum(each.stream.cycles for each in followers) / hertz)
         ops = (leader, *(replace(each, executions=times) for each in followers))
         return Entry(ops, leader.time_s, leader.quiet), len(ops)
+
+    def least(self, graph: Graph, index: int, room: Room) -> tuple[float, float, int]:
+        """Of the entry at op ``index``, however it is cut: seconds at least, those of its launch, and ops it takes."""
+        op, arch = graph.ops[index], self.machines.arch
+        launch_s = arch.op_overhead_cycles.value / arch.clock_hz("array")
+        if not isinstance(op, MatMul | Conv):
+            entry, count = self.entry(graph, index, room, 1)
+            return entry.time_s, launch_s if entry.ops[0].stream.unit == "vector" else 0.0, count
+        followers = self._followers(graph, index + 1, op)
+        follow_s = sum(each.stream.cycles for each in followers) / arch.clock_hz("vector")
+        precision = self.choice.of(op.name)
+        problem = self._problem(op, graph, precision, room.resident)
+        array_s = least_occupancy_s(problem, self.machines.of(precision, 0.0, op.name))
+        return launch_s + max(array_s, follow_s), launch_s, 1 + len(followers)
 
     def ahead(self, graph: Graph, index: int, room: Room, times: int, slot_bytes: float) -> Entry | None:
         """The entry that begins at op ``index`` with all of its weights loaded before it, None where they do not fit.

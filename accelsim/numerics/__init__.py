@@ -4,7 +4,9 @@ from accelsim.numerics.accumulators import ACCUMULATORS, accumulator_named
 from accelsim.numerics.cast import cast, cast_codes
 from accelsim.numerics.dot import dot, matmul
 from accelsim.numerics.elements import Float, Integer, PowerOfTwo
-from accelsim.numerics.formats import FORMATS, Format, format_named
+from accelsim.numerics.formats import FORMATS, Format, format_named, format_of
+from accelsim.numerics.libraries import library_format, library_values
+from accelsim.numerics.quantisers import calibrate
 from accelsim.numerics.quantize import quantize
 from accelsim.numerics.tensor import QuantizedTensor
 
@@ -17,10 +19,14 @@ __all__ = [
     "PowerOfTwo",
     "QuantizedTensor",
     "accumulator_named",
+    "calibrate",
     "cast",
     "cast_codes",
     "dot",
     "format_named",
+    "format_of",
+    "library_format",
+    "library_values",
     "matmul",
     "quantize",
 ]

@@ -33,7 +33,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
-    """One addition after the other, each rounded to nearest even to ``format``; products are exact (fused multiply-add).
+    """One addition after the other, each rounded to nearest even to ``format``; products are exact (fused).
 
     Attributes:
         order: ascending or descending k, or pairwise: neighbours, then neighbouring sums, an odd one left over.

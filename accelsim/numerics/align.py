@@ -1,19 +1,19 @@
 """The arithmetic of tensor cores: exact products, aligned, truncated and summed at once.
 
-All products of a step and the addend are aligned to the largest of their exponents, that of a product being the sum of its
-operands' exponents (not renormalised), and cut towards zero after F fraction bits. Their sum is exact; it is converted to the
-output once: cut towards zero for float32 (after fewer fraction bits where so built), to nearest even for fp16.
+All products of a step and the addend are aligned to the largest of their exponents, that of a product being the sum
+of its operands' exponents (not renormalised), and cut towards zero after F fraction bits. Their sum is exact; it is
+converted to the output once: cut towards zero for float32 (after fewer fraction bits where so built), to nearest even
+for fp16.
 A zero takes part with exponent -126.
 
-Infinities and NaN: any NaN, an infinity times zero, or infinities of both signs give NaN (0x7FFFFFFF, fp16 0x7FFF); else an
-infinity gives itself.
+Infinities and NaN: any NaN, an infinity times zero, or infinities of both signs give NaN (0x7FFFFFFF, fp16 0x7FFF);
+else an infinity gives itself.
 
-Source of the rule: Xie et al., MMA-Sim, arXiv 2511.10909; Fasi et al., PeerJ CS 2021. Bit patterns: validation/numerics.
+Source of the rule: Xie et al., MMA-Sim, arXiv 2511.10909; Fasi et al., PeerJ CS 2021. Bit patterns:
+validation/numerics.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def _parts(value):  # type: ignore[no-untyped-def]
         significand += 1 << 23
     if significand == 0:
         return np.int64(0), np.int64(_ZERO)
-    return -significand if bits >> np.uint32(31) else significand, max(field, 1) - 127
+    return -significand if bits >> np.uint32(31) else significand, (field if field > 1 else 1) - 127
 
 
 @compiled
@@ -132,8 +132,8 @@ def _special(a, b, start, stop, addend):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _step(a, b, a_parts, a_exponents, b_parts, b_exponents, start, stop, addend, fraction_bits, kept):  # type: ignore[no-untyped-def]
-    """One aligned, truncated sum of products start .. stop of two rows and an addend; ``kept`` of 10 is an fp16 output."""
+def _step(a_parts, a_exponents, b_parts, b_exponents, start, stop, addend, fraction_bits, kept):  # type: ignore[no-untyped-def]
+    """One aligned, truncated sum of products start .. stop and an addend; ``kept`` of 10 is an fp16 output."""
     significand, exponent = _parts(addend)
     largest = exponent
     for k in range(start, stop):
@@ -153,7 +153,9 @@ def _step(a, b, a_parts, a_exponents, b_parts, b_exponents, start, stop, addend,
 
 
 @compiled
-def aligned_products(a, b, a_parts, a_exponents, b_parts, b_exponents, c, finite, step, promote, fraction_bits, kept, out):  # type: ignore[no-untyped-def]
+def aligned_products(  # type: ignore[no-untyped-def]
+    a, b, a_parts, a_exponents, b_parts, b_exponents, c, finite, step, promote, fraction_bits, kept, out
+):
     """Sums over k of a[i, k] b[j, k], and c[i, j], in steps of ``step`` products.
 
     Args:
@@ -168,18 +170,24 @@ def aligned_products(a, b, a_parts, a_exponents, b_parts, b_exponents, c, finite
             running, total = c[i, j], np.float32(0)
             for start in range(0, a.shape[1], step):
                 stop = min(start + step, a.shape[1])
-                if finite and np.isfinite(running):
-                    running = _step(a[i], b[j], a_parts[i], a_exponents[i], b_parts[j], b_exponents[j], start, stop,
-                                    running, fraction_bits, kept)  # fmt: skip
-                else:
-                    whole = np.isfinite(running)
+                plain = np.isfinite(running)
+                if not finite:
                     for k in range(start, stop):
-                        whole = whole and np.isfinite(a[i, k]) and np.isfinite(b[j, k])
-                    if whole:
-                        running = _step(a[i], b[j], a_parts[i], a_exponents[i], b_parts[j], b_exponents[j], start,
-                                        stop, running, fraction_bits, kept)  # fmt: skip
-                    else:
-                        running = _special(a[i], b[j], start, stop, running)
+                        plain = plain and np.isfinite(a[i, k]) and np.isfinite(b[j, k])
+                if plain:
+                    running = _step(
+                        a_parts[i],
+                        a_exponents[i],
+                        b_parts[j],
+                        b_exponents[j],
+                        start,
+                        stop,
+                        running,
+                        fraction_bits,
+                        kept,
+                    )
+                else:
+                    running = _special(a[i], b[j], start, stop, running)
                 if promote and stop % promote == 0:
                     total = np.float32(total + running)
                     running = np.float32(0)

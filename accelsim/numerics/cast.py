@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import InputError
 from accelsim.numerics.elements import Float, code_dtype
-from accelsim.numerics.formats import Format, Infinity, Nan, Overflow, Rounding, format_named, overridden
+from accelsim.numerics.formats import Format, Infinity, Nan, Overflow, Rounding, format_of, overridden
 from accelsim.numerics.rounding import ROWS, RandomBits, decoded, encoded, limits, to_float32
 
 __all__ = ["cast", "cast_codes", "element_codes", "random_of"]
 
 FloatArray = NDArray[np.float32]
+
 
 def cast(
     x: ArrayLike,
@@ -66,7 +67,7 @@ def _elements_only(
     nan: Nan | None,
     infinity: Infinity | None,
 ) -> Format:
-    form = format if isinstance(format, Format) else format_named(format, field="format")
+    form = format_of(format)
     found = form.element
     default: Nan = "element" if isinstance(found, Float) and found.nan_code is not None else "refuse"
     plain = Format(form.name, found, rounding=form.rounding, overflow=form.overflow, nan=default)

@@ -62,8 +62,10 @@ def matmul(
     """a b + c as the accumulator computes it: (m, n) float32; int64 for whole numbers in an integer accumulator.
 
     Scales: those of blocks that are powers of two or have 8 bits are exact parts of the products. Those of a row, a
-    channel or a tensor multiply the sum in float32, by the float32 product of both operands' scales. Those of groups along k
-    with more bits divide k: each group is summed by the accumulator, multiplied likewise, and added in float32, ascending.
+    channel or a tensor multiply the sum in float32, by the float32 product of both operands' scales. Those of groups
+    along k
+    with more bits divide k: each group is summed by the accumulator, multiplied likewise, and added in float32,
+    ascending.
 
     Args:
         a: (m, k), quantised along axis 1, or an array of numbers as they are.
@@ -113,14 +115,16 @@ def _by_group(left: Operand, right: Operand, rule: Accumulator) -> FloatArray:
     length = left.values.shape[1]
     sizes = {each.form.block for each in (left, right) if each.groups is not None and each.form is not None}
     if len(sizes) != 1:
-        raise UnsupportedError("have groups of different sizes along the sum", field="a and b", value=sorted(map(str, sizes)))
+        raise UnsupportedError(
+            "have groups of different sizes along the sum", field="a and b", value=sorted(map(str, sizes))
+        )
     size = sizes.pop() or length
     total = np.zeros((len(left.values), len(right.values)), np.float32)
     for index, start in enumerate(range(0, length, size)):
-        part = [_cut(each, slice(start, start + size)) for each in (left, right)]
+        part = slice(start, start + size)
         scales = [np.ones(len(each.values), np.float32) if each.groups is None else each.groups[:, index]
                   for each in (left, right)]  # fmt: skip
-        found = _summed(*part, np.zeros_like(total), rule).astype(np.float32)
+        found = _summed(_cut(left, part), _cut(right, part), np.zeros_like(total), rule).astype(np.float32)
         total = total + found * np.multiply.outer(*scales)
     return total
 
@@ -203,7 +207,9 @@ def _integers(left: Operand, right: Operand, c: FloatArray, rule: IntegerSum) ->
         from accelsim.numerics.sums import integer_sums
 
         out = np.empty(c.shape, np.int64)
-        integer_sums(a.astype(np.int64), b.astype(np.int64), c.astype(np.int64), np.int64(-high - 1), np.int64(high), out)
+        integer_sums(
+            a.astype(np.int64), b.astype(np.int64), c.astype(np.int64), np.int64(-high - 1), np.int64(high), out
+        )
         return out
     total = (a @ b.T).astype(np.int64) if inside else a.astype(np.int64) @ b.astype(np.int64).T
     total += c.astype(np.int64)
@@ -264,8 +270,12 @@ def _aligned(left: Operand, right: Operand, c: FloatArray, rule: AlignTruncate) 
     order = [k for start in range(0, length, 32) for pair in _PAIRS
              for k in range(start, min(start + 32, length)) if k % 4 in pair]  # fmt: skip
     picked = np.array(order, dtype=np.int64)
-    turned = [Operand(each.values[:, picked], each.elements[:, picked], None, each.form, each.after) for each in (left, right)]
-    return _steps(*turned, np.zeros_like(c), rule, step, kept, out) + c
+    return _steps(_picked(left, picked), _picked(right, picked), np.zeros_like(c), rule, step, kept, out) + c
+
+
+def _picked(operand: Operand, order: NDArray[np.int64]) -> Operand:
+    exponents = None if operand.exponents is None else operand.exponents[:, order]
+    return Operand(operand.values[:, order], operand.elements[:, order], exponents, operand.form, operand.after)
 
 
 def _check_format(operand: Operand, rule: AlignTruncate, name: str) -> None:
@@ -295,5 +305,7 @@ def _steps(
         parts += [significands, np.ascontiguousarray(exponents, dtype=np.int32)]
     finite = bool(np.isfinite(left.values).all() and np.isfinite(right.values).all())
     values = [np.ascontiguousarray(each.values) for each in (left, right)]
-    aligned_products(*values, *map(np.ascontiguousarray, parts), c, finite, step, rule.promote, rule.fraction_bits, kept, out)
+    aligned_products(
+        *values, *map(np.ascontiguousarray, parts), c, finite, step, rule.promote, rule.fraction_bits, kept, out
+    )
     return out

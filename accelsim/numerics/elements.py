@@ -1,8 +1,8 @@
 """Element types: what one stored code means.
 
-A code is a bit pattern in the low bits of an unsigned integer: sign, exponent, mantissa for a float; two's complement for
-a signed integer. Sources: IEEE 754-2019; OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP Microscaling Formats
-Specification 1.0 (FP6, FP4, INT8, E8M0); the FNUZ encodings as published by their vendors.
+A code is a bit pattern in the low bits of an unsigned integer: sign, exponent, mantissa for a float; two's complement
+for a signed integer. Sources: IEEE 754-2019; OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP
+Microscaling Formats Specification 1.0 (FP6, FP4, INT8, E8M0); the FNUZ encodings as published by their vendors.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Float:
     @property
     def largest(self) -> float:
         """The largest finite number."""
-        significand = 2.0 ** -self.mantissa_bits * (self.largest_code & ((1 << self.mantissa_bits) - 1))
+        significand = 2.0**-self.mantissa_bits * (self.largest_code & ((1 << self.mantissa_bits) - 1))
         normal = self.largest_code >> self.mantissa_bits > 0
         return float((normal + significand) * 2.0**self.emax)
 
@@ -232,14 +232,15 @@ def _float_values(element: Float, codes: NDArray[np.int64]) -> NDArray[np.float6
     magnitude = codes & element.magnitude_mask
     field, fraction = magnitude >> mantissa_bits, magnitude & ((1 << mantissa_bits) - 1)
     significand = fraction + ((field > 0).astype(np.int64) << mantissa_bits)
-    values = np.ldexp(significand.astype(np.float64), np.maximum(field, 1) - element.exponent_bias - mantissa_bits)
+    exponent = np.maximum(field, 1) - element.exponent_bias - mantissa_bits
+    values: NDArray[np.float64] = np.ldexp(significand.astype(np.float64), exponent)
     if not element.subnormals:
         values[field == 0] = 0.0
     if element.specials in ("ieee", "nan"):
         values[magnitude > element.largest_code] = np.nan
     if element.infinity_code is not None:
         values[magnitude == element.infinity_code] = np.inf
-    values = np.where(codes > element.magnitude_mask, -values, values)
+    np.negative(values, out=values, where=codes > element.magnitude_mask)
     if element.specials == "fnuz" and element.nan_code is not None and element.signed:
         values[element.nan_code] = np.nan
     return values

@@ -1,10 +1,11 @@
 """Number formats by name.
 
-A format is an element type and, where elements share a scale, that scale: who shares it, how it is stored and chosen; and
-what happens to values that do not fit. Sources: IEEE 754-2019 (fp16, fp32); bfloat16 and TF32 as published by their
-vendors; OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP Microscaling Formats Specification 1.0 (MX: block 32,
-E8M0 scale); NVFP4 (block 16, E4M3 scale, one FP32 scale a tensor); Hybrid FP8, 1-4-3 with exponent bias 4 forward and 1-5-2
-backward (Sun et al., NeurIPS 2019); DLFloat16, 1-6-9 (Agrawal et al., ARITH 2019); UE5M3 as in arXiv 2601.19026.
+A format is an element type and, where elements share a scale, that scale: who shares it, how it is stored and chosen;
+and what happens to values that do not fit. Sources: IEEE 754-2019 (fp16, fp32); bfloat16 and TF32 as published by
+their vendors; OCP 8-bit Floating Point Specification 1.0 (E4M3, E5M2); OCP Microscaling Formats Specification 1.0
+(MX: block 32, E8M0 scale); NVFP4 (block 16, E4M3 scale, one FP32 scale a tensor); Hybrid FP8, 1-4-3 with exponent
+bias 4 forward and 1-5-2 backward (Sun et al., NeurIPS 2019); DLFloat16, 1-6-9 (Agrawal et al., ARITH 2019); UE5M3 as
+in arXiv 2601.19026.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.numerics.elements import Element, Float, Integer, PowerOfTwo
+from accelsim.numerics.elements import Element, Float, Integer, PowerOfTwo, Specials
 
 __all__ = [
     "FORMATS",
@@ -32,6 +33,7 @@ __all__ = [
     "Shared",
     "TensorScale",
     "format_named",
+    "format_of",
 ]
 
 Shared = Literal["none", "tensor", "channel", "block"]
@@ -58,9 +60,10 @@ class Format:
         block: elements along the axis that share a scale, with ``shared="block"``.
         shared: who shares a scale: nobody, a tensor, a channel (all elements along the axis), or a block.
         scale: how a scale is stored; None without scales.
-        scale_rule: how a scale is chosen from the largest magnitude, amax. To a power of two: ``floor``, ``ceil``, ``even``,
-            ``rceil`` (see `accelsim.numerics.scales`). To any number: ``amax``, amax / largest element, ``amax_reciprocal``,
-            amax times the float32 reciprocal; ``minmax``, (max - min) / (codes - 1) with a zero point.
+        scale_rule: how a scale is chosen from the largest magnitude, amax. To a power of two: ``floor``, ``ceil``,
+            ``even``, ``rceil`` (see `accelsim.numerics.scales`). To any number: ``amax``, amax / largest element;
+            ``amax_reciprocal``, amax times its float32 reciprocal; ``minmax``, (max - min) / (codes - 1) with a zero
+            point.
         scale_floor: what a block scale is raised to before it is stored; 0 for no floor.
         tensor_scale: a float32 scale of the whole tensor on top: ``amax``, of the tensor / (largest scale x largest
             element); ``amax_bounded``, the same, but 1 where its reciprocal is outside 1 to 1e10.
@@ -70,8 +73,8 @@ class Format:
         overflow: of elements: to the largest number, to infinity or to NaN (as far as the element has them).
         nan: what a NaN input does: it stays one element, makes its block NaN, becomes zero, or is refused.
         infinity: what an infinite input does: it is like an overflow, with amax the largest power of two above float32
-            (``overflow``) or amax of the finite elements (``ignore``); it stays infinite, without scales (``kept``); it makes its
-            block NaN; it is refused.
+            (``overflow``) or amax of the finite elements (``ignore``); it stays infinite, without scales (``kept``);
+            it makes its block NaN; it is refused.
         zero_sign: whether zero results keep their sign.
         quirks: documented defects of a program that are reproduced; see `accelsim.numerics.libraries`.
     """
@@ -142,7 +145,9 @@ def _check(form: Format) -> None:
         raise InputError("needs a scale if elements share one, and none if not", file=form.name, field="scale")
     code = form.element.infinity_code if isinstance(form.element, Float) else None
     if form.infinity == "kept" and (form.scale is not None or code is None):
-        raise InputError("needs an element with infinities, and no scales", file=form.name, field="infinity", value="kept")
+        raise InputError(
+            "needs an element with infinities, and no scales", file=form.name, field="infinity", value="kept"
+        )
     if form.scale is None:
         return
     if isinstance(form.scale, PowerOfTwo) and not form.exact_scale:
@@ -182,7 +187,9 @@ def _fp4(name: str, scale: Float, block: int = 16, tensor_scale: TensorScale = "
     )  # fmt: skip
 
 
-def _int(name: str, bits: int, *, symmetric: bool = True, shared: Shared = "tensor", block: int | None = None) -> Format:
+def _int(
+    name: str, bits: int, *, symmetric: bool = True, shared: Shared = "tensor", block: int | None = None
+) -> Format:
     element = Integer(bits, symmetric=symmetric)
     rule: ScaleRule = "amax" if symmetric else "minmax"
     return Format(name, element, block, shared, FP32, rule, quotient="reciprocal", nan="refuse", infinity="refuse")
@@ -241,42 +248,52 @@ FORMATS: dict[str, Format] = {
 _ELEMENT = re.compile(r"(u?)e(\d+)m(\d+)(fnuz|fn|f)?")
 _INTEGER = re.compile(r"(u?)int(\d+)")
 _SCALES: dict[str, Float | PowerOfTwo] = {"e8m0": E8M0, "fp32": FP32, "bf16": Float(8, 7), "fp16": Float(5, 10)}
-_SPECIALS: dict[tuple[int, int], Literal["nan", "finite"]] = {
+_SPECIALS: dict[tuple[int, int], Specials] = {
     (4, 3): "nan", (2, 3): "finite", (3, 2): "finite", (2, 1): "finite",
 }  # fmt: skip
 """Elements that the OCP specifications define without infinities."""
 
 
 def format_named(name: str, *, file: object = None, field: str | None = None) -> Format:
-    """The format called ``name``, or composed as element/scale@block, such as e2m1/ue5m3@16 and int4/fp32@channel.
+    """The format called ``name``; unknown names are refused with the closest known one."""
+    try:
+        return FORMATS[name]
+    except KeyError:
+        raise UnknownNameError("format", name, FORMATS, file=file, field=field) from None
 
-    Elements and scales are [u]eXmY with an optional ending (fn: the top code is NaN, no infinity; f: all codes finite;
-    fnuz), [u]intN, and of scales also e8m0, fp32, bf16, fp16. Without an ending E4M3 has one NaN code and 4- and 6-bit
-    elements are finite, as OCP defines them; all others are as in IEEE 754. The block is a number, ``channel`` or ``tensor``.
+
+def format_of(format: str | Format, *, field: str | None = "format") -> Format:
+    """A record as it is, a named format, or one composed as element/scale@block, such as e2m1/ue5m3@16.
+
+    Elements and scales are [u]eXmY with an optional ending (fn: the top code is NaN, no infinity; f: all codes
+    finite; fnuz), [u]intN, and of scales also e8m0, fp32, bf16, fp16. Without an ending E4M3 has one NaN code and 4-
+    and 6-bit elements are finite, as OCP defines them; all others are as in IEEE 754. The block is a number,
+    ``channel`` or ``tensor``.
 
     Raises:
         UnknownNameError: neither a name nor of that form; suggests the closest name.
     """
-    if name in FORMATS:
-        return FORMATS[name]
-    if not isinstance(name, str) or not any(mark in name for mark in "/@") and _element(name) is None:
-        raise UnknownNameError("format", str(name), FORMATS, file=file, field=field)
-    return _composed(name, file, field)
+    if isinstance(format, Format):
+        return format
+    composed = isinstance(format, str) and ("/" in format or "@" in format or _element(format) is not None)
+    if format in FORMATS or not composed:
+        return format_named(str(format), field=field)
+    return _composed(format, field)
 
 
-def _composed(name: str, file: object, field: str | None) -> Format:
+def _composed(name: str, field: str | None) -> Format:
     element_text, slash, rest = name.partition("/")
     scale_text, at, block_text = rest.partition("@")
     element = _element(element_text)
     if element is None:
-        raise InputError("has no element of the form eXmY or intN", file=file, field=field, value=name)
+        raise InputError("has no element of the form eXmY or intN", field=field, value=name)
     if not slash:
         return Format(name, element, nan="element" if _has_nan(element) else "refuse")
     scale = _SCALES.get(scale_text) or _element(scale_text)
     if not isinstance(scale, Float | PowerOfTwo):
-        raise InputError("has no scale of the form ueXmY, e8m0, fp32, bf16 or fp16", file=file, field=field, value=name)
+        raise InputError("has no scale of the form ueXmY, e8m0, fp32, bf16 or fp16", field=field, value=name)
     if not at or not (block_text in ("channel", "tensor") or block_text.isdecimal()):
-        raise InputError("does not say who shares a scale", file=file, field=field, value=name,
+        raise InputError("does not say who shares a scale", field=field, value=name,
                          remedy="end it with @32 (a block size), @channel or @tensor")  # fmt: skip
     shared: Shared = "block" if block_text.isdecimal() else block_text  # type: ignore[assignment]
     power, integer = isinstance(scale, PowerOfTwo), isinstance(element, Integer)
@@ -296,9 +313,9 @@ def _element(text: str) -> Element | None:
     found = _ELEMENT.fullmatch(text)
     if found:
         unsigned, exponent, mantissa, ending = found[1], int(found[2]), int(found[3]), found[4]
-        default = _SPECIALS.get((exponent, mantissa), "nan" if mantissa == 0 else "ieee")
-        endings: dict[str | None, Literal["ieee", "nan", "finite", "fnuz"]] = {
-            None: default, "fn": "nan", "f": "finite", "fnuz": "fnuz",
+        usual: Specials = "nan" if mantissa == 0 else "ieee"
+        endings: dict[str | None, Specials] = {
+            None: _SPECIALS.get((exponent, mantissa), usual), "fn": "nan", "f": "finite", "fnuz": "fnuz",
         }  # fmt: skip
         return Float(exponent, mantissa, specials=endings[ending], signed=not unsigned)
     found = _INTEGER.fullmatch(text)

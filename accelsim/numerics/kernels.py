@@ -6,14 +6,14 @@ Imported on first use; compiled code is kept on disk.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 __all__ = ["RULES", "compiled", "dequantize_blocks", "quantize_blocks"]
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+Kernel = Callable[..., Any]
 
 RULES = {"floor": 0, "ceil": 1, "even": 2, "rceil": 3}
 
@@ -28,9 +28,10 @@ _TILE = 2048
 def compiled(kernel: Kernel) -> Kernel:
     """Compile on first call; keep the code on disk, or not at all where nothing may be written."""
     try:
-        return cast(Kernel, njit(cache=True, nogil=True)(kernel))
+        made: Kernel = njit(cache=True, nogil=True)(kernel)
     except RuntimeError:  # numba found no folder that it may write to
-        return cast(Kernel, njit(nogil=True)(kernel))
+        made = njit(nogil=True)(kernel)
+    return made
 
 
 @compiled

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from accelsim.errors import UnknownNameError, UnsupportedError
+from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.numerics.elements import Float, Integer
 from accelsim.numerics.formats import FORMATS, Format, Rounding, ScaleRule, overridden
 from accelsim.numerics.layout import layout_of
@@ -21,7 +21,7 @@ from accelsim.numerics.quantize import quantize
 from accelsim.numerics.rounding import to_float32
 from accelsim.numerics.scales import floor_exponent
 
-__all__ = ["LIBRARIES", "Library", "library_format", "library_values"]
+__all__ = ["LIBRARIES", "Library", "disagreement_table", "library_format", "library_values"]
 
 FloatArray = NDArray[np.float32]
 _Quirky = Callable[[FloatArray, Format], FloatArray]
@@ -93,7 +93,7 @@ def library_values(
         UnsupportedError: quirks of a rule that is not known to have them.
         InputError: numbers that the library refuses.
     """
-    changes = {"block": block, "scale_rule": scale_rule, "rounding": rounding}
+    changes: dict[str, object] = {"block": block, "scale_rule": scale_rule, "rounding": rounding}
     form = overridden(library_format(library, format), changes)
     quirky = LIBRARIES[library].values
     if not quirks or quirky is None:
@@ -108,7 +108,8 @@ def library_values(
 
 
 def _amax(rows: FloatArray) -> FloatArray:
-    return np.abs(rows).max(axis=1, initial=0, keepdims=True)
+    largest: FloatArray = np.abs(rows).max(axis=1, initial=0, keepdims=True)
+    return largest
 
 
 def _power(exponent: NDArray[Any]) -> FloatArray:
@@ -145,11 +146,11 @@ def _microxcaling_python(rows: FloatArray, form: Format) -> FloatArray:
         place = _power(np.maximum(own, element.least_exponent))
         lifted = scaled / place * _F(2.0**element.mantissa_bits)
     else:
-        place, lifted = _F(1), scaled * _F(2.0**element.fraction_bits)
+        place, lifted = np.ones_like(scaled), scaled * _F(2.0**element.fraction_bits)
     size = np.abs(lifted)
     tie = (np.mod(size - _F(0.5), _F(2)) == 0).astype(_F)
     whole = np.sign(lifted) * (np.floor(size + _F(0.5)) - tie)
-    value = whole / _F(2.0**_kept_bits(form)) * place
+    value = whole / _F(2.0 ** _kept_bits(form)) * place
     value = np.clip(value, -_F(element.largest), _F(element.largest))
     value = np.where(np.isinf(scaled), scaled, value).astype(_F)
     return value * _power(shared)
@@ -168,7 +169,8 @@ def _round_to_own_place(scaled: FloatArray, form: Format, largest: float) -> Flo
     exponent = floor_exponent(np.ascontiguousarray(np.where(np.isfinite(size), size, _F(0.5))).view(np.uint32))
     exponent = np.maximum(exponent, least) if isinstance(element, Float) else np.zeros_like(exponent)
     factor = _power((_kept_bits(form) - exponent).astype(np.float64))
-    return np.clip(np.rint(scaled * factor) / factor, -_F(largest), _F(largest)).astype(_F)
+    rounded: FloatArray = np.clip(np.rint(scaled * factor) / factor, -_F(largest), _F(largest)).astype(_F)
+    return rounded
 
 
 def _tensorcast(rows: FloatArray, form: Format) -> FloatArray:
@@ -195,7 +197,7 @@ _BREVITAS_LEAST = 1e-10
 
 
 def _brevitas(rows: FloatArray, form: Format) -> FloatArray:
-    """The scale is a threshold, 2^floor(log2 amax) by a float32 log2 and at least 1e-10, / 2^emax, or / 2^(bits - 1)."""
+    """The scale is a threshold / 2^emax, or / 2^(bits - 1): 2^floor(log2 amax) by float32, and at least 1e-10."""
     element = form.element
     amax = _amax(rows)
     threshold = _power(np.where(amax == 0, -400, _float_log2_floor(amax)))
@@ -244,8 +246,52 @@ LIBRARIES: dict[str, Library] = {
         Library(
             "brevitas", "brevitas 0.13.4", {"nan": "block", "infinity": "block_nan"},
             "a NaN or infinity makes its block NaN; zero results keep the sign",
-            "scales are 1e-10 / 2^emax at least; MXINT8 scales are half as large, and elements saturate; float32 log2 takes "
-            "numbers just below a power of two for it", _brevitas,
+            "scales are 1e-10 / 2^emax at least; MXINT8 scales are half as large, and elements saturate; float32 log2 "
+            "takes numbers just below a power of two for it", _brevitas,
         ),
     )
 }  # fmt: skip
+
+
+_PROBES: tuple[tuple[str, dict[int, float], int], ...] = (
+    ("0.25 less one place, amax 4", {0: 4.0, 1: 0.24999999}, 1),
+    ("amax 2^40 less one place: amax itself", {0: 1099511562240.0}, 0),
+    ("-0, amax 4", {0: 4.0, 1: -0.0}, 1),
+    ("-0.1, amax 4", {0: 4.0, 1: -0.1}, 1),
+    ("1e-12, the only number", {0: 1e-12}, 0),
+    ("2e-38, the only number", {0: 2e-38}, 0),
+    ("2e-38 in every place", dict.fromkeys(range(32), 2e-38), 0),
+    ("largest float32: itself", {0: 3.4028235e38}, 0),
+    ("an infinity: itself", {0: np.inf, 1: 1.0}, 0),
+    ("1 beside an infinity", {0: np.inf, 1: 1.0}, 1),
+    ("a NaN: itself", {0: np.nan, 1: 1.0}, 0),
+    ("1 beside a NaN", {0: np.nan, 1: 1.0}, 1),
+)
+"""What is asked, the numbers of a block of 32 that are not zero, and whose result is shown."""
+
+
+def disagreement_table(format: str = "mxfp4") -> str:
+    """What each library makes of blocks on which they disagree, as a Markdown table.
+
+    A cell is the value with quirks, which is the program's; where the preset without quirks differs, that follows.
+    """
+    head = ["number", *LIBRARIES]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for title, numbers, place in _PROBES:
+        block = np.zeros((1, 32), _F)
+        for index, number in numbers.items():
+            block[0, index] = number
+        cells = [_told(block, place, name, format) for name in LIBRARIES]
+        lines.append(f"| {' | '.join([title, *cells])} |")
+    return "\n".join(lines)
+
+
+def _told(block: FloatArray, place: int, library: str, format: str) -> str:
+    found = []
+    for quirks in (True, False):
+        try:
+            value = library_values(block, library, format, quirks=quirks)[0, place]
+            found.append(f"{value:.6g}".replace("nan", "NaN"))
+        except InputError:
+            found.append("refused")
+    return found[0] if found[0] == found[1] else f"{found[0]} (preset: {found[1]})"

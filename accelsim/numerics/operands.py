@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from accelsim.errors import InputError, UnsupportedError
 from accelsim.numerics.cast import cast
 from accelsim.numerics.elements import Float, Integer, PowerOfTwo
-from accelsim.numerics.formats import Format, format_named
+from accelsim.numerics.formats import Format, format_of
 from accelsim.numerics.rounding import decoded, to_float32
 from accelsim.numerics.scales import floor_exponent
 from accelsim.numerics.tensor import QuantizedTensor
@@ -62,13 +62,15 @@ def operand_of(x: ArrayLike | QuantizedTensor, form: str | Format | None, name: 
         return _of_tensor(x, name, columns)
     array = np.asarray(x)
     values = to_float32(array, once=False)
-    if array.dtype.kind in "fiu" and not np.array_equal(values.astype(array.dtype), array, equal_nan=array.dtype.kind == "f"):
+    if array.dtype.kind in "fiu" and not np.array_equal(
+        values.astype(array.dtype), array, equal_nan=array.dtype.kind == "f"
+    ):
         raise InputError("holds numbers that float32 does not", field=name, value=array.dtype.name,
                          remedy="quantise or round them first")  # fmt: skip
     if values.ndim != 2:
         raise InputError("must have two dimensions", field=name, value=values.shape)
     values = np.ascontiguousarray(values.T) if columns else values
-    known = format_named(form, field="operands") if isinstance(form, str) else form
+    known = None if form is None else format_of(form, field="operands")
     finite = values[np.isfinite(values)]
     if known is not None and not np.array_equal(cast(finite, known), finite):
         raise InputError(f"holds numbers that {known.name} does not", field=name,
@@ -106,7 +108,7 @@ def _of_blocks(x: QuantizedTensor, elements: FloatArray, turned: Any) -> Operand
     form = x.format
     after = np.full(len(elements), x.tensor_scale, np.float32)
     scale = form.scale
-    assert scale is not None and form.block is not None
+    assert scale is not None
     plain = QuantizedTensor(form, x.shape, x.axis, x.data, x.scales)
     if isinstance(scale, Float) and scale.bits > _LONGEST:
         return Operand(elements, elements, None, form, after, turned(plain.scale_values))

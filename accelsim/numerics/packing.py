@@ -27,7 +27,7 @@ def packed(codes: NDArray[Any], element: Element) -> NDArray[np.uint8]:
     if bits in (8, 16, 32):
         return flat.astype(f"<i{bits // 8}" if isinstance(element, Integer) else f"<u{bits // 8}").view(np.uint8)
     if bits == 4:
-        return _nibbles(flat.view(np.uint8))
+        return _nibbles(flat.astype(np.uint8, copy=False))
     padded = np.zeros(-(-flat.size // _GROUP) * _GROUP, np.uint32)
     padded[: flat.size] = flat.astype(np.int64) & ((1 << bits) - 1)
     stream = padded[:, np.newaxis] >> np.arange(bits, dtype=np.uint32) & np.uint32(1)

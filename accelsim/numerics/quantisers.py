@@ -1,7 +1,7 @@
 """Scales of integer formats from samples: what range the codes are spread over, found once, used for all inputs.
 
-A quantiser says which range a sample asks for; `calibrate` does so for each tensor, channel or group and gives scales and
-zero points that `quantize` takes. Symmetric formats spread the larger end of the range over both sides.
+A quantiser says which range a sample asks for; `calibrate` does so for each tensor, channel or group and gives scales
+and zero points that `quantize` takes. Symmetric formats spread the larger end of the range over both sides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import InputError
 from accelsim.numerics.elements import Integer
-from accelsim.numerics.formats import Format, format_named
+from accelsim.numerics.formats import Format, format_of
 from accelsim.numerics.layout import Axis, layout_of
 from accelsim.numerics.quantize import quantize
 from accelsim.numerics.rounding import to_float32
@@ -83,7 +83,7 @@ class MseRange:
 
 @dataclass(frozen=True, slots=True)
 class SawbRange:
-    """Statistics-aware weight binning: +-(c1 sqrt(E[x^2]) - c2 E[|x|]), the fitted coefficients of 2, 3, 4, 5 and 8 bits.
+    """Statistics-aware weight binning: +-(c1 sqrt(E[x^2]) - c2 E[|x|]), coefficients fitted for 2, 3, 4, 5 and 8 bits.
 
     Source: Choi et al., Accurate and Efficient 2-bit Quantized Neural Networks, MLSys 2019; coefficients as in IBM's
     public model optimizer. It never asks for more than the largest number.
@@ -137,7 +137,9 @@ class FixedRange:
         return np.full(len(rows), float(self.low)), np.full(len(rows), float(self.high))
 
 
-def _scales_of(low: NDArray[np.float64], high: NDArray[np.float64], element: Integer) -> tuple[FloatArray, NDArray[np.int32]]:
+def _scales_of(
+    low: NDArray[np.float64], high: NDArray[np.float64], element: Integer
+) -> tuple[FloatArray, NDArray[np.int32]]:
     """Scales and zero points, (n,) each, of ranges, which are widened to hold zero."""
     tiny = np.finfo(np.float32).tiny
     if element.symmetric:
@@ -149,11 +151,14 @@ def _scales_of(low: NDArray[np.float64], high: NDArray[np.float64], element: Int
     return scale, zero.astype(np.int32)
 
 
-def _squared_error(rows: FloatArray, low: NDArray[np.float64], high: NDArray[np.float64], element: Integer) -> NDArray[Any]:
+def _squared_error(
+    rows: FloatArray, low: NDArray[np.float64], high: NDArray[np.float64], element: Integer
+) -> NDArray[Any]:
     scale, zero = _scales_of(low, high, element)
     codes = np.rint(rows / scale[:, np.newaxis]) + zero[:, np.newaxis]
     codes = np.clip(codes, element.lowest_code, element.largest_code)
-    return np.nansum(((codes - zero[:, np.newaxis]) * scale[:, np.newaxis] - rows) ** 2, axis=1)
+    error: NDArray[np.float64] = np.nansum(((codes - zero[:, np.newaxis]) * scale[:, np.newaxis] - rows) ** 2, axis=1)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +188,7 @@ def calibrate(
     Raises:
         InputError: no such format, no samples, shapes that differ, or numbers that are not finite.
     """
-    form = format if isinstance(format, Format) else format_named(format, field="format")
+    form = format_of(format)
     element = form.element
     if not isinstance(element, Integer) or form.scale is None or form.exact_scale:
         raise InputError("must be an integer format with scales that are no powers of two", field="format",

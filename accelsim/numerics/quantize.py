@@ -17,7 +17,7 @@ from accelsim.numerics.formats import (
     Overflow,
     Rounding,
     ScaleRule,
-    format_named,
+    format_of,
     overridden,
 )
 from accelsim.numerics.layout import Axis, Layout, layout_of, normal_axes
@@ -29,6 +29,7 @@ from accelsim.numerics.rounding import (
     is_narrow,
     limits,
     nearest_even_codes,
+    rounded_magnitudes,
     to_float32,
 )
 from accelsim.numerics.scales import Scales, choose_scales, stored_scales, tensor_scale_of
@@ -87,7 +88,7 @@ def quantize(
     Raises:
         InputError: numbers that the policies of the format refuse, or settings that contradict each other.
     """
-    form = format if isinstance(format, Format) else format_named(format, field="format")
+    form = format_of(format)
     form = overridden(form, {
         "block": block, "scale_rule": scale_rule, "rounding": rounding, "overflow": overflow, "nan": nan,
         "infinity": infinity, "scale_floor": scale_floor,
@@ -95,25 +96,31 @@ def quantize(
     if form.quirks:
         raise InputError("has quirks of a program, which have no codes", field="format", value=form.name,
                          remedy="use numerics.library_values")  # fmt: skip
+    given = _Given(tensor_scale, scale, zero_point)
+    return _made(x, form, axis, (random_bits, random_width), given, engine)
+
+
+def _made(
+    x: ArrayLike, form: Format, axis: Axis, random: tuple[ArrayLike | None, int | None], given: _Given, engine: Engine
+) -> QuantizedTensor:
+    """`quantize` to a record, by the loop or the reference as the engine and the settings allow."""
     values = to_float32(x, once=form.exact_scale or form.scale is None)
     limits(form.element, form.overflow, form.rounding)
     layout = layout_of(values.shape, form, axis)
     axes = () if form.shared in ("none", "tensor") else normal_axes(axis, values.ndim)
+    fast = compiles(engine, values.size)
     if form.scale is None:
-        codes = element_codes(x, form, random_bits, random_width)
+        codes = element_codes(x, form, *random)
         return QuantizedTensor(form, values.shape, axes, packed(codes, form.element), np.empty(0, np.uint8))
-    drawn = random_of(random_bits, random_width, values.shape, form)
-    given = _Given(tensor_scale, scale, zero_point)
-    if not any(each is not None for each in (*given, drawn)) and compiles(engine, values.size):
+    drawn = random_of(*random, values.shape, form)
+    if fast and drawn is None and all(each is None for each in given):
         made = _compiled(values, form, layout, axes)
         if made is not None:
             return made
     return _quantized(values, form, layout, axes, drawn, given)
 
 
-def _compiled(
-    values: FloatArray, form: Format, layout: Layout, axes: tuple[int, ...]
-) -> QuantizedTensor | None:
+def _compiled(values: FloatArray, form: Format, layout: Layout, axes: tuple[int, ...]) -> QuantizedTensor | None:
     """By the compiled loop; None where there is none for the format, or a number is not finite."""
     element, scale = form.element, form.scale
     plain = isinstance(element, Float) and is_narrow(element) and isinstance(scale, PowerOfTwo) and scale.bits == 8
@@ -200,7 +207,9 @@ def _screened(rows: FloatArray, form: Format) -> FloatArray:
         if form.nan == "zero":
             rows = np.where(nan, np.float32(0), rows)
         elif form.nan == "refuse" or (form.nan == "element" and not stays):
-            raise InputError(f"holds NaN, which {form.name} does not", field="x", remedy='set nan="zero" or nan="block"')
+            raise InputError(
+                f"holds NaN, which {form.name} does not", field="x", remedy='set nan="zero" or nan="block"'
+            )
     if infinite.any() and form.infinity == "refuse":
         raise InputError(f"holds infinities, which {form.name} does not", field="x",
                          remedy='set infinity="ignore", and they saturate')  # fmt: skip
@@ -221,7 +230,9 @@ def _tensor_scale(low: FloatArray, high: FloatArray, form: Format, given: _Given
 
 def _given_scales(layout: Layout, form: Format, tensor_scale: np.float32, given: _Given) -> Scales:
     if form.exact_scale:
-        raise InputError("is chosen by a rule of powers of two", field="scale", remedy="give a format with another scale")
+        raise InputError(
+            "is chosen by a rule of powers of two", field="scale", remedy="give a format with another scale"
+        )
     assert given.scale is not None
     wanted = layout.from_grid(np.asarray(given.scale, dtype=np.float32))
     if not (np.isfinite(wanted) & (wanted > 0)).all():
@@ -232,9 +243,7 @@ def _given_scales(layout: Layout, form: Format, tensor_scale: np.float32, given:
     return stored_scales(wanted, tensor_scale, form, zero)
 
 
-def _codes(
-    rows: FloatArray, scales: Scales, form: Format, drawn: RandomBits | None, finite: bool
-) -> NDArray[Any]:
+def _codes(rows: FloatArray, scales: Scales, form: Format, drawn: RandomBits | None, finite: bool) -> NDArray[Any]:
     """Codes of rows divided by their scales, (n, width)."""
     element = form.element
     codes = np.empty(rows.shape, code_dtype(element))
@@ -259,14 +268,12 @@ def _part_of(scales: Scales, part: slice) -> Scales:
                   cut(scales.divisor), cut(scales.factor), cut(scales.zero_point))  # fmt: skip
 
 
-def _part_codes(
-    rows: FloatArray, scales: Scales, form: Format, quick: bool, drawn: RandomBits | None
-) -> NDArray[Any]:
+def _part_codes(rows: FloatArray, scales: Scales, form: Format, quick: bool, drawn: RandomBits | None) -> NDArray[Any]:
     element = form.element
     if form.exact_scale:
         if quick:
             return nearest_even_codes(rows * np.ldexp(np.float32(1), -scales.exponent).astype(np.float32), element)
-        return encoded(rows, scales.exponent, element, form.rounding, form.overflow, drawn)  # type: ignore[arg-type]
+        return encoded(rows, scales.exponent, element, form.rounding, form.overflow, drawn)
     if scales.divisor is not None:
         quotient = np.where(scales.divisor == 0, np.copysign(np.float32(0), rows), rows / scales.divisor)
     else:
@@ -276,15 +283,16 @@ def _part_codes(
         return _shifted_codes(quotient, scales.zero_point, element, form, drawn)
     if quick and np.isfinite(quotient).all():
         return nearest_even_codes(quotient, element)
-    return encoded(quotient, np.zeros((), np.int32), element, form.rounding, form.overflow, drawn)  # type: ignore[arg-type]
-
-
-_WIDE = Integer(16, symmetric=True)
+    return encoded(quotient, np.zeros((), np.int32), element, form.rounding, form.overflow, drawn)
 
 
 def _shifted_codes(
     quotient: FloatArray, zero_point: NDArray[np.int32], element: Integer, form: Format, drawn: RandomBits | None
 ) -> NDArray[Any]:
     """Rounded, moved by the zero point, then limited."""
-    whole = encoded(quotient, np.zeros((), np.int32), _WIDE, form.rounding, form.overflow, drawn)  # type: ignore[arg-type]
-    return np.clip(whole.astype(np.int32) + zero_point, element.lowest_code, element.largest_code)
+    zero_shift = np.zeros((), np.int32)
+    bits = np.ascontiguousarray(quotient).view(np.uint32)
+    whole = rounded_magnitudes(bits, zero_shift, Integer(element.bits), form.rounding, drawn).astype(np.int64)
+    np.negative(whole, out=whole, where=quotient < 0)
+    whole += zero_point
+    return whole.clip(element.lowest_code, element.largest_code)

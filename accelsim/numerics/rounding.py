@@ -1,8 +1,8 @@
 """Rounding float32 numbers to the codes of an element type, by their bits: the readable reference, in NumPy.
 
-With significand s and exponent e of x / 2^shift, |x| / 2^shift = s 2^(e - 23), and an element that keeps the place q, the
-magnitude is (s + addend) >> drop with drop = q - (e - 23); the rounding mode chooses the addend. A carry runs into the
-exponent by itself, since the codes of positive floats are ordered as their values are.
+With significand s and exponent e of x / 2^shift, |x| / 2^shift = s 2^(e - 23), and an element that keeps the place q,
+the magnitude is (s + addend) >> drop with drop = q - (e - 23); the rounding mode chooses the addend. A carry runs
+into the exponent by itself, since the codes of positive floats are ordered as their values are.
 
 `accelsim.numerics.kernels` computes the same, compiled; tests hold the two equal.
 """
@@ -85,7 +85,7 @@ def rounded_magnitudes(
     rounding: Rounding,
     random_bits: RandomBits | None = None,
 ) -> NDArray[np.uint32]:
-    """Magnitude codes of numbers / 2^shift without upper limit: the next code is the next place, the next binade likewise.
+    """Magnitude codes of numbers / 2^shift without upper limit: the code above is the next place, in any binade.
 
     Args:
         bits: float32 patterns, any shape. Those of infinity and NaN round to something large.
@@ -109,7 +109,8 @@ def rounded_magnitudes(
     else:
         places_dropped = np.clip(drop, 0, _MOST_DROPPED).astype(np.uint32)
         kept = (significand + _addend(significand, places_dropped, rounding, bits)) >> places_dropped
-    return kept + (binade << np.uint32(mantissa_bits if isinstance(element, Float) else 0))
+    kept += binade << np.uint32(mantissa_bits if isinstance(element, Float) else 0)
+    return kept
 
 
 def _addend(
@@ -227,11 +228,13 @@ def _signed(magnitude: NDArray[np.uint32], negative: NDArray[np.bool_], element:
 def decoded(codes: NDArray[Any], element: Element) -> NDArray[np.float32]:
     """Values of codes, of their shape."""
     if isinstance(element, Integer):
-        return codes.astype(np.float32) * np.float32(2.0**-element.fraction_bits)
-    if element.bits <= 16:
-        return code_values(element)[codes]
-    drop = np.uint32(_MANTISSA - element.mantissa_bits)  # fp32 and tf32: the top bits of a float32
-    return (codes.astype(np.uint32) << drop).view(np.float32)
+        values: NDArray[np.float32] = codes.astype(np.float32)
+        values *= np.float32(2.0**-element.fraction_bits)
+    elif element.bits <= 16:
+        values = code_values(element)[codes]
+    else:  # fp32 and tf32: the top bits of a float32
+        values = (codes.astype(np.uint32) << np.uint32(_MANTISSA - element.mantissa_bits)).view(np.float32)
+    return values
 
 
 def to_float32(x: Any, *, once: bool = True) -> NDArray[np.float32]:

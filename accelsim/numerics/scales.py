@@ -67,7 +67,9 @@ def ceil_exponent(bits: NDArray[np.uint32]) -> NDArray[np.int32]:
     with np.errstate(over="ignore", invalid="ignore"):
         normal = (bits.view(np.float32) * np.float32(2.0**24)).view(np.uint32)
     fraction = np.where(tiny, normal, bits) & np.uint32(0x7FFFFF)
-    return floor_exponent(bits) + ((fraction != 0) & (bits < _INFINITE)).astype(np.int32)
+    exponent = floor_exponent(bits)
+    exponent += (fraction != 0) & (bits < _INFINITE)
+    return exponent
 
 
 def scale_exponents(amax: NDArray[np.float32], form: Format) -> NDArray[np.int32]:
@@ -86,7 +88,7 @@ def scale_exponents(amax: NDArray[np.float32], form: Format) -> NDArray[np.int32
 
 
 def tensor_scale_of(amax: np.float32, form: Format) -> np.float32:
-    """The float32 scale of the whole tensor: largest magnitude / (largest scale x largest element), 1 where that is 0."""
+    """The float32 scale of the whole tensor: largest magnitude / (largest scale x largest element), 1 for zeros."""
     one = np.float32(1)
     if form.tensor_scale == "none" or amax == 0 or not np.isfinite(amax):
         return one

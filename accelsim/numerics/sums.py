@@ -1,7 +1,7 @@
 """Compiled sums in a stated order: floating point with a rounding a step, integers of a width, and exact ones.
 
-A rounding to p significant bits of a sum that float64 holds only in part is exact by rounding to odd first: the sum and its
-error (Knuth's two-sum) give the float64 that lies between, and its second rounding is as good as one.
+A rounding to p significant bits of a sum that float64 holds only in part is exact by rounding to odd first: the sum
+and its error (Knuth's two-sum) give the float64 that lies between, and its second rounding is as good as one.
 """
 
 from __future__ import annotations
@@ -162,20 +162,27 @@ def _accumulate(limbs, value):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _to_float32(limbs):  # type: ignore[no-untyped-def]
-    """The long number to the nearest float32, ties to even."""
+def _settled(limbs):  # type: ignore[no-untyped-def]
+    """Carry on until every digit has 32 bits and the number is a magnitude; returns whether it was negative."""
     carry = 0
     for index in range(limbs.size):
         value = limbs[index] + carry
         carry = value >> _LIMB_BITS
         limbs[index] = value & 0xFFFFFFFF
-    negative = carry < 0
-    if negative:  # two's complement to magnitude
-        carry = 1
-        for index in range(limbs.size):
-            value = ((~limbs[index]) & 0xFFFFFFFF) + carry
-            carry = value >> _LIMB_BITS
-            limbs[index] = value & 0xFFFFFFFF
+    if carry >= 0:
+        return False
+    carry = 1  # two's complement
+    for index in range(limbs.size):
+        value = ((~limbs[index]) & 0xFFFFFFFF) + carry
+        carry = value >> _LIMB_BITS
+        limbs[index] = value & 0xFFFFFFFF
+    return True
+
+
+@compiled
+def _to_float32(limbs):  # type: ignore[no-untyped-def]
+    """The long number to the nearest float32, ties to even."""
+    negative = _settled(limbs)
     top = limbs.size - 1
     while top >= 0 and limbs[top] == 0:
         top -= 1

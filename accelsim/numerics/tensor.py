@@ -23,6 +23,7 @@ __all__ = ["Engine", "QuantizedTensor", "compiles"]
 
 Engine = Literal["auto", "numpy", "numba"]
 
+_ONE = np.float32(1)
 _WORTHWHILE = 1 << 16
 """Elements from which compiled code is worth loading."""
 _KINDS: dict[str, type[Float | Integer | PowerOfTwo]] = {
@@ -57,7 +58,7 @@ class QuantizedTensor:
     axis: tuple[int, ...]
     data: NDArray[np.uint8]
     scales: NDArray[Any]
-    tensor_scale: np.float32 = np.float32(1)
+    tensor_scale: np.float32 = _ONE
     zero_points: NDArray[np.int32] | None = None
 
     @property
@@ -121,7 +122,7 @@ class QuantizedTensor:
     def save(self, path: str | Path) -> None:
         """Write to .npz or .safetensors, by the ending of ``path`` (safetensors needs the extra of that name)."""
         kind = _file_kind(path)
-        tensors = {"data": self.data, "scales": np.ascontiguousarray(self.scales)}
+        tensors = {"data": self.data, "scales": self.scales.copy(order="C")}
         if self.zero_points is not None:
             tensors["zero_points"] = self.zero_points
         tensors["tensor_scale"] = np.full(1, self.tensor_scale, np.float32)
@@ -197,7 +198,9 @@ def _safetensors() -> Any:
     try:
         import safetensors.numpy
     except ImportError:
-        raise InputError("needs the package safetensors", field="path", remedy="pip install accelsim[safetensors]") from None
+        raise InputError(
+            "needs the package safetensors", field="path", remedy="pip install accelsim[safetensors]"
+        ) from None
     return safetensors.numpy
 
 

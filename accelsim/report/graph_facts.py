@@ -23,7 +23,9 @@ def fact_rows(facts: Facts) -> list[tuple[str, str]]:
         peak += f"; {quantity(facts.peak_shared_bytes, 'B')} if views share storage"
     rows.append(("most alive at once", peak))
     share = f" ({100 * facts.critical.macs / facts.macs:.3g} % of all)" if facts.macs else ""
-    rows.append(("longest dependent chain", f"{facts.critical.ops:,} ops; {quantity(facts.critical.macs, 'MAC')}{share}"))
+    rows.append(
+        ("longest dependent chain", f"{facts.critical.ops:,} ops; {quantity(facts.critical.macs, 'MAC')}{share}")
+    )
     if facts.steps:
         words = ", ".join(f"{each.op} {each.steps:,}" for each in facts.steps[:4])
         more = f" and {len(facts.steps) - 4} more" if len(facts.steps) > 4 else ""
@@ -68,4 +70,6 @@ def shown(rows: Sequence[Sequence[str]]) -> tuple[list[Sequence[str]], str]:
 def _formats(sizes: Mapping[str, float]) -> str:
     if not sizes:
         return "none"
-    return ", ".join(f"{quantity(size, 'B')} {'in FP32' if name == 'unassigned' else f'in {name}'}" for name, size in sizes.items())
+    return ", ".join(
+        f"{quantity(size, 'B')} {'in FP32' if name == 'unassigned' else f'in {name}'}" for name, size in sizes.items()
+    )

@@ -21,6 +21,10 @@ from accelsim.workload.rewrite.report import rewrite_words
 
 __all__ = ["graph_data", "graph_page"]
 
+_LEGEND = (
+    "A row an op, in execution order. Arcs on the left are skip connections, thin ones on the right other tensors that "
+    "are held. Bars are MACs. A repeated block, or the body of a loop, opens on a click."
+)
 _MOST_INPUTS = 8
 """More inputs than these (caches) are one row until it is opened."""
 _KINDS = ("identity add", "projected add", "identity concat", "projected concat")
@@ -39,29 +43,34 @@ def graph_page(graph: Graph) -> str:
         '<label>rows <input type="range" id="zoom" min="3" max="26" value="20"></label>'
         f'<label><input type="checkbox" id="all"> every op of repeated blocks</label>{keys}</div>'
     )
-    head = f"{quantity(facts.macs, 'MAC')}, {quantity(facts.parameters, '')} parameters, {len(graph.ops):,} ops, batch {graph.batch}"
+    sizes = f"{quantity(facts.macs, 'MAC')}, {quantity(facts.parameters, '')} parameters"
+    head = f"{sizes}, {len(graph.ops):,} ops, batch {graph.batch}"
     body = [
         f"<h1>{text(graph.name)}</h1>", paragraph(head, "lead"),
         table(("", ""), [(text(name), text(words)) for name, words in fact_rows(facts)], ("label", "")),
         *([section("Rewrites", [paragraph(rewrite_words(each)) for each in graph.rewrites])] if graph.rewrites else []),
         section("Graph", []), tools, '<div id="view"><svg id="drawing"></svg></div>',
-        paragraph("A row an op, in execution order. Arcs on the left are skip connections, thin ones on the right other "
-                  "tensors that are held. Bars are MACs. A repeated block opens on a click.", "soft"),
+        paragraph(_LEGEND, "soft"),
         *_tables(facts),
     ]  # fmt: skip
     return _page(graph.name, body, graph_data(graph, facts))
 
 
 def _tables(facts: Facts) -> list[str]:
-    parts = []
+    parts: list[str] = []
     if facts.skips:
         head = ("ends in", "kind", "ops spanned", "held", "held x ops")
         rows = [(code(name), *rest) for name, *rest in skip_rows(facts.skips)]
-        parts.append(folded(f"{len(facts.skips)} skip connections", table(head, rows, ("name", "", "number", "number", "number"))))
+        parts.append(
+            folded(
+                f"{len(facts.skips)} skip connections", table(head, rows, ("name", "", "number", "number", "number"))
+            )
+        )
     if facts.repeats:
-        head = ("block", "ops", "MACs of one", "parameters of one")
-        rows = [(code(name), *rest) for name, *rest in repeat_rows(facts)]
-        parts.append(folded(f"{len(facts.repeats)} repeated blocks", table(head, rows, ("name", "number", "number", "number"))))
+        columns = ("block", "ops", "MACs of one", "parameters of one")
+        blocks = [(code(name), *rest) for name, *rest in repeat_rows(facts)]
+        kinds = ("name", "number", "number", "number")
+        parts.append(folded(f"{len(facts.repeats)} repeated blocks", table(columns, blocks, kinds)))
     return parts
 
 
@@ -72,7 +81,11 @@ def graph_data(graph: Graph, facts: Facts) -> dict[str, Any]:
     skips of one, kind]; kinds are repeat, step (a loop's body) and inputs.
     """
     drawing = _Drawing()
-    drawing.groups.extend(drawing.graph(graph, [each for each in facts.repeats if not each.loop], {each.op: each for each in facts.skips}, 1))
+    drawing.groups.extend(
+        drawing.graph(
+            graph, [each for each in facts.repeats if not each.loop], {each.op: each for each in facts.skips}, 1
+        )
+    )
     return {"ops": drawing.ops, "edges": drawing.edges, "groups": drawing.groups}
 
 
@@ -105,15 +118,29 @@ class _Drawing:
             place |= dict.fromkeys(op.outputs, rows[-1])
             if isinstance(op, Loop):
                 start = len(self.ops)
-                inner = self.graph(op.body, [e for e in repeats(op.body) if not e.loop], {e.op: e for e in op.body.residuals}, times * op.steps)
-                bodies.append([start, len(self.ops) - start, 1, "its step" if op.steps == 1 else f"one of {op.steps:,} steps", inner, 0, len(op.body.residuals), "step"])
+                inner = self.graph(
+                    op.body,
+                    [e for e in repeats(op.body) if not e.loop],
+                    {e.op: e for e in op.body.residuals},
+                    times * op.steps,
+                )
+                bodies.append(
+                    [
+                        start,
+                        len(self.ops) - start,
+                        1,
+                        "its step" if op.steps == 1 else f"one of {op.steps:,} steps",
+                        inner,
+                        0,
+                        len(op.body.residuals),
+                        "step",
+                    ]
+                )
         rows.append(len(self.ops))
         ends = [op.name in skips for op in graph.ops]
         return [*groups, *sorted([*bodies, *_groups(found, rows, ends)])]
 
-    def _edges(
-        self, graph: Graph, op: Op, place: dict[str, int], skip: Residual | None, rows: Sequence[int]
-    ) -> None:
+    def _edges(self, graph: Graph, op: Op, place: dict[str, int], skip: Residual | None, rows: Sequence[int]) -> None:
         made = -1 if skip is None else len(rows) - 1 - skip.span_ops
         held = -1 if skip is None else rows[made] if made >= 0 else -2
         for name in dict.fromkeys(op.inputs):

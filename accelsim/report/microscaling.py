@@ -14,8 +14,8 @@ from accelsim.study.microscaling import ErrorPoint, MicroscalingStudy
 __all__ = ["study_document", "study_html", "study_json", "study_text"]
 
 _TOLD = (
-    "Mean squared error / sigma^2. Below a crossover sigma the smaller block has the larger error: its scales fall below what "
-    "UE4M3 resolves. UE5M3 has none."
+    "Mean squared error / sigma^2. Below a crossover sigma the smaller block has the larger error: its scales fall "
+    "below what UE4M3 resolves. UE5M3 has none."
 )
 
 
@@ -34,7 +34,9 @@ def _sigmas(points: Sequence[ErrorPoint]) -> list[float]:
 
 
 def _grid(points: Sequence[ErrorPoint], distribution: str, format: str) -> dict[tuple[int, float], ErrorPoint]:
-    return {(each.block, each.sigma): each for each in points if (each.distribution, each.format) == (distribution, format)}
+    return {
+        (each.block, each.sigma): each for each in points if (each.distribution, each.format) == (distribution, format)
+    }
 
 
 def _names(study: MicroscalingStudy) -> tuple[list[str], list[str]]:
@@ -54,7 +56,11 @@ def study_text(study: MicroscalingStudy) -> str:
         lines.append(f"  {each.format:<12} {each.block:>4}/{2 * each.block:<4} {_sigma(each.sigma)}")
     if study.weights:
         lines += ["", f"weights of {study.weight_file}: error / mean square", *_weight_lines(study)]
-    lines += ["", f"cost; latency and energy of {study.workload} on mx-npu where it has such a unit", *_cost_lines(study)]
+    lines += [
+        "",
+        f"cost; latency and energy of {study.workload} on mx-npu where it has such a unit",
+        *_cost_lines(study),
+    ]
     return "\n".join(lines)
 
 

@@ -170,8 +170,8 @@ def _facts(graph: Graph) -> list[str]:
         lines += ["", *_table([head, *skips], right=(2, 3)), *([f"  {more}"] if more else [])]
     repeated, more = shown(repeat_rows(facts))
     if repeated:
-        head = ("repeated block", "ops", "MACs of one", "parameters of one")
-        lines += ["", *_table([head, *repeated], right=(1, 2)), *([f"  {more}"] if more else [])]
+        columns = ("repeated block", "ops", "MACs of one", "parameters of one")
+        lines += ["", *_table([columns, *repeated], right=(1, 2)), *([f"  {more}"] if more else [])]
     return lines
 
 

@@ -1,8 +1,9 @@
 """The error of FP4 blocks with a floating-point scale on normal data, in closed form.
 
 The largest of N magnitudes z = |x| / sigma has density 2N (2 Phi - 1)^(N-1) phi. Its block's scale is that largest / 6,
-rounded to a level s of the scale format, so each level has a bin of largest magnitudes. Given the level, the other N - 1
-elements are normal numbers below the largest, rounded to FP4 times s. A block whose scale rounds to zero becomes zero.
+rounded to a level s of the scale format, so each level has a bin of largest magnitudes. Given the level, the other N
+- 1 elements are normal numbers below the largest, rounded to FP4 times s. A block whose scale rounds to zero becomes
+zero.
 
 Source: Is Finer Better? The Block-Size Anomaly of Microscaling, arXiv 2601.19026.
 """

@@ -2,8 +2,8 @@
 
 Smaller blocks should follow the numbers better. With UE4M3 scales they do worse below some sigma, since scales of small
 blocks fall below what the format resolves; with UE5M3 they don't. Errors are those of the emulator on random numbers
-(`monte_carlo_error`), of closed theory for normal ones (`accelsim.study.block_theory`), and of real weights. Blocks of the
-size of the units of `mx-npu` are also run there.
+(`monte_carlo_error`), of closed theory for normal ones (`accelsim.study.block_theory`), and of real weights. Blocks
+of the size of the units of `mx-npu` are also run there.
 
 Source: Is Finer Better? The Block-Size Anomaly of Microscaling, arXiv 2601.19026.
 """
@@ -74,7 +74,7 @@ class ErrorPoint:
 
 @dataclass(frozen=True, slots=True)
 class Crossover:
-    """The sigma below which blocks of ``block`` do worse than twice as long ones, by theory; None where they never do."""
+    """The sigma below which blocks of ``block`` do worse than twice as long ones, by theory; None without one."""
 
     format: str
     block: int
@@ -204,8 +204,8 @@ def _costs(formats: Sequence[str], blocks: Sequence[int], workload: str) -> tupl
             run = runs[unit] if unit else None
             found.append(
                 BlockCost(
-                    format, block, form.element.bits + form.scale_bits / block, 1024 / block * form.scale_bits / 8, unit,
-                    run.latency_s if run else None, run.energy_j if run else None,
+                    format, block, form.element.bits + form.scale_bits / block, 1024 / block * form.scale_bits / 8,
+                    unit, run.latency_s if run else None, run.energy_j if run else None,
                 )
             )  # fmt: skip
     return tuple(found)

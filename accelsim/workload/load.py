@@ -68,8 +68,8 @@ def load_workload(
     """Load a bundled workload by name, or one from the path of a workload file, a model or a saved graph.
 
     Args:
-        name_or_path: such as ``rnnt-lm-fusion``, ``my.yaml``, ``my.onnx``, ``my.tflite``, ``my.pt2``, a graph saved as .json
-            or .yaml, a SCALE-Sim topology .csv or a ZigZag workload .yaml.
+        name_or_path: such as ``rnnt-lm-fusion``, ``my.yaml``, ``my.onnx``, ``my.tflite``, ``my.pt2``, a graph saved as
+            .json or .yaml, a SCALE-Sim topology .csv or a ZigZag workload .yaml.
         shapes, values, allow_zero_cost, branches, trips, measure_shapes: for ONNX models, see `accelsim.from_onnx`;
             TFLite models take ``allow_zero_cost`` and ``branches``.
             Programs of torch take ``shapes`` and ``allow_zero_cost``, see `accelsim.from_torch`.
@@ -105,7 +105,8 @@ def load_workload(
         graph = _model(path.parent / loaded.document.model, shapes, values, chosen, parameters)
         _check_patterns(graph, loaded.recipes, path)
         return replace(graph, name=path.stem, recipes={**graph.recipes, **loaded.recipes})
-    _refuse(model, path, "is for ONNX models, and this workload is made by a generator", "give parameters by name instead")
+    rule = "is for ONNX models, and this workload is made by a generator"
+    _refuse(model, path, rule, "give parameters by name instead")
     return _generated(loaded, parameters)
 
 

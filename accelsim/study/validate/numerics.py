@@ -1,8 +1,8 @@
 """Target ``numerics``: the emulator against what named programs and a GPU computed, bit for bit.
 
-A case is a JSON file beside the arrays that it describes (validation/numerics/README.md); its fields choose the format and
-the arithmetic, its arrays are compared number by number. `tensor_core_numerics.npz` and `gemm_numerics.npz` hold what
-single tensor-core instructions and whole library products gave on an H100.
+A case is a JSON file beside the arrays that it describes (validation/numerics/README.md); its fields choose the
+format and the arithmetic, its arrays are compared number by number. `tensor_core_numerics.npz` and
+`gemm_numerics.npz` hold what single tensor-core instructions and whole library products gave on an H100.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _compared(file: Path) -> Iterable[Comparison]:
     for name, found in _KINDS[kind](case.about, case.arrays).items():
         expected = case.arrays[name]
         if found.size != expected.size:
-            raise UnsupportedError(f"has {expected.size} values, and {found.size} were computed", file=file.name, field=name)
+            raise UnsupportedError(
+                f"has {expected.size} values, and {found.size} were computed", file=file.name, field=name
+            )
         yield _comparison(name, found.reshape(expected.shape), expected, signed_zero)
 
 
@@ -105,8 +107,8 @@ def _read(file: Path) -> Case:
 
 TARGET = Target(
     name="numerics",
-    description="Quantised numbers, scales, casts and tensor-core sums, bit for bit, against the programs that each case "
-    "names and against an H100.",
+    description="Quantised numbers, scales, casts and tensor-core sums, bit for bit, against the programs that each "
+    "case names and against an H100.",
     looked_for=("[!m]*.json", "m[!a]*.json", "tensor_core_numerics.npz", "gemm_numerics.npz"),
     companions=("*.npz", "manifest.json"),
     rows=_rows,

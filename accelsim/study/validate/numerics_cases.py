@@ -82,7 +82,7 @@ def element_called(name: str) -> Float:
         if not found:
             raise UnsupportedError("is not a known element", field="format", value=name)
         plain = f"e{found[1]}m{found[2]}"
-        element = numerics.format_named(plain + (found[3] if found[3] == "fnuz" else "")).element
+        element = numerics.format_of(plain + (found[3] if found[3] == "fnuz" else "")).element
         if found[3] == "fn" and isinstance(element, Float) and element.specials == "ieee":
             element = replace(element, specials="nan")
     assert isinstance(element, Float)
@@ -137,7 +137,8 @@ def scaled_fp4_result(about: About, arrays: Arrays) -> Results:
     tensor = "tensor_scale" in arrays
     form = replace(
         form, block=int(about.get("block_size", 16)), rounding=_rounding(about),
-        scale_rule="amax_reciprocal" if "fl(1/6)" in rule else "amax", scale_floor=2.0 ** int(least[1]) if least else 0.0,
+        scale_rule="amax_reciprocal" if "fl(1/6)" in rule else "amax",
+        scale_floor=2.0 ** int(least[1]) if least else 0.0,
         tensor_scale="amax" if tensor else "none", quotient=_quotient(about, program, nv),
     )  # fmt: skip
     made = numerics.quantize(_values(arrays, "x"), form, axis=int(about.get("axis", -1)), **_random(about, arrays))
@@ -163,7 +164,9 @@ def integer_result(about: About, arrays: Arrays) -> Results:
     if (element.lowest_code, element.largest_code) != (low, high):
         raise UnsupportedError(f"is not a range of {bits} bits", field="qmin", value=low)
     x, axis = _values(arrays, "x"), int(about.get("axis", -1))
-    form = replace(FORMATS["int4_group32"], name=str(about.get("format", "int")), element=element, rounding=_rounding(about))
+    form = replace(
+        FORMATS["int4_group32"], name=str(about.get("format", "int")), element=element, rounding=_rounding(about)
+    )
     form = _shared(form, about, x, axis)
     zero = "zero_point" in arrays and bool(re.search(r"zero point 0\b", str(about.get("scale_rule", ""))) is None)
     form = replace(form, scale_rule="minmax" if zero else "amax",
@@ -235,7 +238,8 @@ def tensor_core_result(about: About, arrays: Arrays) -> Results:
     k = a.shape[1]
     bits = max(FORMATS[name].element.bits for name in names)
     unit = AlignTruncate(
-        "case", int(about["fraction_bits"]), k * (32 if bits > 16 else bits), "fp16" if output.startswith("fp16") else "fp32",
+        "case", int(about["fraction_bits"]), k * (32 if bits > 16 else bits),
+        "fp16" if output.startswith("fp16") else "fp32",
         int(cut[1]) if cut else 23, operands=tuple(names),
     )  # fmt: skip
     pair = (names[0], names[-1])

@@ -50,7 +50,7 @@ def _quantise(path: Path, made: Path, form: str, shapes: Mapping[str, tuple[int,
     batch = {name: generator.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
     batches = iter([batch])
 
-    class Batches(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+    class Batches(quantization.CalibrationDataReader):  # type: ignore[misc]
         def get_next(self) -> Any:
             return next(batches, None)
 

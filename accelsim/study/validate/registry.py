@@ -17,6 +17,7 @@ _HOMES = {
     "numerics": "numerics",
     "systolic": "systolic",
     "tpu-v1": "tpu_v1",
+    "tpu-v4i": "tpu_v4i",
     "workloads": "workloads",
 }
 """Name of a target -> the module of this package that has it as ``TARGET``; loaded when it runs."""

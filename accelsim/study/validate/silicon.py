@@ -1,4 +1,4 @@
-"""Records of a real GPU: single tensor-core instructions, and whole library products (validation/numerics/README.md)."""
+"""Records of a real GPU: single tensor-core instructions and whole library products; see validation/numerics."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def _instruction(name: str, arrays: Arrays) -> Iterable[Comparison]:
         c, d = (_numbers(arrays[f"{name}.{part}"][tile], output) for part in "CD")
         found = numerics.matmul(a, b, accumulator=unit, c=c, operands=operands, transpose_b=True)
         same = (found.view(np.uint32) == d.view(np.uint32)) | (np.isnan(found) & np.isnan(d))
-        finite = np.isfinite(a).all(axis=1)[:, np.newaxis] & np.isfinite(b).all(axis=1) & np.isfinite(c)
+        rows, columns = (np.isfinite(each).all(axis=1, keepdims=True) for each in (a, b))
+        finite = rows & columns.T & np.isfinite(c)
         for kind, chosen in (("finite", finite), ("special", ~finite)):
             counts[kind][0] += int((same & chosen).sum())
             counts[kind][1] += int(chosen.sum())
@@ -99,7 +100,7 @@ def product_rows(file: Path) -> Iterator[Row]:
 
 
 def _product(name: str, arrays: Arrays) -> Iterable[Comparison]:
-    """mm_TYPE[_f32out]_K and scaled_mm_TYPE_fastN_K: the fast sum stays in the unit, the other is promoted every 128."""
+    """mm_TYPE[_f32out]_K, scaled_mm_TYPE_fastN_K: a fast sum stays in the unit, the other is promoted every 128."""
     head, _, length = name.rpartition("_")
     inputs = f"{head.removesuffix('_f32out').removesuffix('_fast0').removesuffix('_fast1')}_{length}"
     form = next((full for short, full in {**_TYPES, "fp16": "fp16"}.items() if short in inputs.split("_")), None)

@@ -22,7 +22,7 @@ from accelsim.study.validate.table import Record, read_table
 from accelsim.workload.graph import Graph, Tensor
 from accelsim.workload.ops import Conv, Elementwise, MatMul, Op
 
-__all__ = ["TARGET", "convolution_stack", "matrix_stack"]
+__all__ = ["TARGET", "applications", "convolution_stack", "matrix_stack"]
 
 _KINDS = ("mlp", "lstm", "cnn")
 _COLUMNS = (
@@ -97,6 +97,11 @@ def _stand_in(record: Record) -> Graph:
         return convolution_stack(name, layers, channels, pixels, batch)
     size = record.whole("layer_size") if record.raw("layer_size") else max(1, round((weights / layers) ** 0.5))
     return matrix_stack(name, max(1, round(weights / size**2)), size, batch, cell=kind == "lstm")
+
+
+def applications(file: Path) -> Iterator[Graph]:
+    """The derived workload of each row of a table."""
+    return map(_stand_in, read_table(file, _COLUMNS))
 
 
 @cache

@@ -39,7 +39,11 @@ def critical_path(graph: Graph) -> CriticalPath:
 
 def sequential_steps(graph: Graph) -> int:
     """Time steps that run one after the other in the longest chain of recurrent layers and loops."""
-    return _longest(expanded(graph), lambda op: 0, steps=True)
+    return _longest(expanded(graph), _nothing, steps=True)
+
+
+def _nothing(_op: Op) -> int:
+    return 0
 
 
 def _count(op: Op) -> int:
@@ -59,10 +63,7 @@ def _ends(
     floor = _NO_WAY if only else 0
     for op in graph.ops:
         before = max((ends.get(name, floor) for name in op.inputs), default=floor)
-        if isinstance(op, Loop):
-            own = _loop(op, weight, steps=steps)
-        else:
-            own = weight(op)
+        own = _loop(op, weight, steps=steps) if isinstance(op, Loop) else weight(op)
         length = before if before == _NO_WAY else before + own
         ends.update(dict.fromkeys(op.outputs, length))
     return ends
@@ -80,10 +81,12 @@ def _loop(op: Loop, weight: Callable[[Op], int], *, steps: bool) -> int:
     first = [before.get(name, 0) + extra for name in made]
     ways = np.full((len(read), len(made)), _NO_WAY, dtype=object)
     last = [0] * len(read)
+    # Row i starts at the state that pair i carries into, column j ends at what pair j carries on.
     for row, state in enumerate(read):
         ends = _ends(body, weight, {state: 0}, only=True, steps=steps)
         ways[row] = [_plus(ends.get(name, _NO_WAY), extra) for name in made]
         last[row] = _plus(max(ends.values(), default=_NO_WAY), extra)
+    np.fill_diagonal(ways, np.maximum(ways.diagonal(), 0))  # a chain may begin late, or end early
     power = _power(ways, op.steps - 2)
     through = [max(_plus(start, power[i, j]) for i, start in enumerate(first)) for j in range(len(made))]
     return max(0, once, *(_plus(way, end) for way, end in zip(through, last, strict=True)))
@@ -94,7 +97,7 @@ def _plus(first: int, second: int) -> int:
 
 
 def _power(ways: np.ndarray, exponent: int) -> np.ndarray:
-    """Longest ways of exactly ``exponent`` steps, from each state to each."""
+    """Longest ways over ``exponent`` steps, from each state to each."""
     size = len(ways)
     result = np.full((size, size), _NO_WAY, dtype=object)
     np.fill_diagonal(result, 0)
@@ -108,6 +111,6 @@ def _power(ways: np.ndarray, exponent: int) -> np.ndarray:
 
 def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     sums = left[:, :, None] + right[None, :, :]
-    best = sums.max(axis=1)
+    best: np.ndarray = sums.max(axis=1)
     best[best < _NO_WAY // 2] = _NO_WAY
     return best

@@ -27,7 +27,7 @@ def live_bytes(graph: Graph, order: Sequence[int] | None = None, *, share_views:
         _check(graph, order)
     root = _roots(graph) if share_views else {}
     first = {root.get(name, name): 0 for name in graph.inputs}
-    last: dict[str, int] = {name: 0 for name in first}
+    last: dict[str, int] = dict.fromkeys(first, 0)
     for step, index in enumerate(steps):
         op = graph.ops[index]
         for name in op.outputs:
@@ -54,7 +54,12 @@ def _roots(graph: Graph) -> dict[str, str]:
     """For each result of a view, the activation whose storage it shares."""
     roots: dict[str, str] = {}
     for op in graph.ops:
-        if isinstance(op, Move) and op.view and op.inputs and graph.tensors[op.inputs[0]].role in ("activation", "state"):
+        if (
+            isinstance(op, Move)
+            and op.view
+            and op.inputs
+            and graph.tensors[op.inputs[0]].role in ("activation", "state")
+        ):
             roots.update(dict.fromkeys(op.outputs, roots.get(op.inputs[0], op.inputs[0])))
     return roots
 

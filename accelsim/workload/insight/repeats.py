@@ -9,9 +9,9 @@ isomorphic: wired alike inside, and reading alike from outside. Time is O(n log 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import takewhile
 
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Loop, Op
@@ -103,7 +103,9 @@ def _kinds(graph: Graph) -> list[int]:
 def _signature(op: Op, graph: Graph) -> object:
     tensors = graph.tensors
     own = tuple(
-        getattr(op, each.name) for each in fields(op) if each.name not in ("name", "inputs", "outputs", "body", "carried")
+        getattr(op, each.name)
+        for each in fields(op)
+        if each.name not in ("name", "inputs", "outputs", "body", "carried")
     )
     seen = tuple((tensors[name].shape, tensors[name].role) for name in (*op.inputs, *op.outputs))
     body = tuple(_signature(each, op.body) for each in op.body.ops) if isinstance(op, Loop) else ()
@@ -169,7 +171,7 @@ def _alike(wiring: _Wiring, run: _Run, begin: int) -> tuple[int, int]:
             break
         here, row = _row([wiring.of(begin + each, begin + each + period) for each in places])
         first = begin + places[here]
-        common = len(os.path.commonprefix([ops[first].name, ops[first + period - 1].name]))
+        common = len(_shared(ops[first].name, ops[first + period - 1].name))
         if (row, common) > (best[1], score):
             best, score = (places[here], row), common
     return best
@@ -189,8 +191,14 @@ def _row(wires: Sequence[object]) -> tuple[int, int]:
 def _described(graph: Graph, start: int, length: int, count: int, depth: int) -> Repeat:
     block = graph.ops[start : start + length]
     weights = {name for op in block for name in op.inputs if graph.tensors[name].role == "weight"}
-    first = os.path.commonprefix([block[0].name, block[-1].name]).rstrip("._/:")
+    first = _shared(block[0].name, block[-1].name).rstrip("._/:")
     return Repeat(
         start, length, count, first or f"{block[0].name} ... {block[-1].name}", sum(op.macs for op in block),
         sum(graph.tensors[each].elements for each in weights), depth,
     )  # fmt: skip
+
+
+def _shared(first: str, second: str) -> str:
+    """What two names begin with."""
+    pairs = zip(first, second, strict=False)
+    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -1,8 +1,8 @@
 """Workloads in files of other programs, and in our own: `load_graph` tells by the file's name and beginning which.
 
-    graph_file   our own graph, whole, as JSON or YAML with a version
-    scale_sim    topology CSV of SCALE-Sim: convolutions or products, one a line
-    zigzag       workload YAML of ZigZag: a list of layers with loop sizes and an equation
+graph_file   our own graph, whole, as JSON or YAML with a version
+scale_sim    topology CSV of SCALE-Sim: convolutions or products, one a line
+zigzag       workload YAML of ZigZag: a list of layers with loop sizes and an equation
 """
 
 from __future__ import annotations

@@ -143,7 +143,11 @@ def _stored_origin(origin: str) -> str:
 
 
 def _origin(stored: str) -> str:
-    return str(bundled_folder("workloads") / f"{stored.removeprefix(_BUNDLED)}.yaml") if stored.startswith(_BUNDLED) else stored
+    return (
+        str(bundled_folder("workloads") / f"{stored.removeprefix(_BUNDLED)}.yaml")
+        if stored.startswith(_BUNDLED)
+        else stored
+    )
 
 
 class _Graphs:
@@ -181,7 +185,9 @@ class _Graphs:
         if "origin" in values:
             values["origin"] = _origin(values["origin"])
         values["tensors"] = self._by_name(data, "tensors", dot, self._tensor)
-        values["recipes"] = self._by_name(data, "recipes", dot, lambda each, at, _: read.value("PrecisionRecipe", each, at))
+        values["recipes"] = self._by_name(
+            data, "recipes", dot, lambda each, at, _: read.value("PrecisionRecipe", each, at)
+        )
         values["ops"] = tuple(self._op(each, at) for each, at in self._listed(data, "ops", dot))
         values["rewrites"] = tuple(
             read.value("RewriteReport", each, at) for each, at in self._listed(data, "rewrites", dot)

@@ -1,11 +1,11 @@
-"""Frozen dataclasses as plain data and back: the fields of a record are the fields in a file, with the same defaults."""
+"""Frozen dataclasses as plain data and back: fields of a record are fields of the file, with the same defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from accelsim.documents import Constant, validated
 from accelsim.errors import InputError, UnknownNameError
@@ -51,7 +51,7 @@ class Reader:
         """A record from a mapping of its fields; ``skipped`` are keys that belong to the file and not to it."""
         if not isinstance(data, dict):
             raise self.error("must be a mapping of fields", field, data)
-        known = _fields(made)
+        known = _fields(cast(Hashable, made))
         for key in data:
             if key not in known and key not in skipped:
                 raise UnknownNameError("field", str(key), known, file=self.file, field=field)
@@ -116,10 +116,10 @@ class Reader:
 
 
 @cache
-def _fields(made: type) -> dict[str, tuple[str, bool, bool]]:
+def _fields(made: Any) -> dict[str, tuple[str, bool, bool]]:
     """Field -> (annotation without None, whether it may be None, whether it must be given)."""
     found = {}
-    for each in fields(made):  # type: ignore[arg-type]
+    for each in fields(made):
         kind = str(each.type)
         needed = each.default is MISSING and each.default_factory is MISSING
         found[each.name] = (kind.removesuffix(" | None"), kind.endswith(" | None"), needed)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from accelsim.errors import InputError
@@ -32,7 +33,7 @@ def read_topology(path: Path) -> Graph:
     """The layers of a topology file as a graph without connections.
 
     Raises:
-        InputError: it cannot be read, has neither layout, or a cell is no size; the message names file, line and column.
+        InputError: it cannot be read, has neither layout, or a cell is no size; the message names line and column.
     """
     layout, rows = _rows(path)
     tensors: dict[str, Tensor] = {}
@@ -44,8 +45,8 @@ def read_topology(path: Path) -> Graph:
         weight = made[1]
         if sparse is not None:
             kept, group = sparse
-            made[1] = Tensor(weight.name, weight.shape, "weight",
-                             sparsity=Sparsity(f"{kept}:{group}", weight.elements * (group - kept) // group))  # fmt: skip
+            zeros = weight.elements * (group - kept) // group
+            made[1] = replace(weight, sparsity=Sparsity(f"{kept}:{group}", zeros))
         tensors.update({tensor.name: tensor for tensor in made})
         ops.append(op)
     inputs, outputs = tuple(op.inputs[0] for op in ops), tuple(op.outputs[0] for op in ops)
@@ -63,7 +64,9 @@ def _rows(path: Path) -> tuple[tuple[str, ...], Iterator[_Row]]:
         raise InputError(f"is not CSV ({error})", file=path) from None
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})", file=path) from None
-    header = [re.sub(r"[^a-z]", "", cell.lower()).replace("numfilters", "numfilter") for cell in lines[0]] if lines else []
+    header = (
+        [re.sub(r"[^a-z]", "", cell.lower()).replace("numfilters", "numfilter") for cell in lines[0]] if lines else []
+    )
     for layout in (_CONV, _PRODUCT):
         if set(layout) <= set(header):
             return layout, _named(path, header, lines[1:])

@@ -149,7 +149,9 @@ def _window(text: Any, sizes: dict[str, int], where: str) -> _Window:
     match = _RELATION.fullmatch(re.sub(r"\s", "", str(text)).lower())
     if match is None or match[3] not in sizes or match[5] not in sizes:
         remedy = "write such as ix=2*ox+1*fx, of loop dimensions"
-        raise InputError("is no relation of dimensions", file=where, field="dimension_relations", value=str(text), remedy=remedy)
+        raise InputError(
+            "is no relation of dimensions", file=where, field="dimension_relations", value=str(text), remedy=remedy
+        )
     return _Window(match[1], int(match[2] or 1), match[3], int(match[4] or 1), match[5])
 
 
@@ -177,7 +179,13 @@ class _Builder:
         if layer.id in self.made:
             raise InputError("stands twice", file=layer.where, field="id", value=layer.id)
         kind = layer.type.lower()
-        op = self._pooling(layer) if kind.endswith("pooling") else self._sum(layer) if kind == "add" else self._matrix(layer)
+        op = (
+            self._pooling(layer)
+            if kind.endswith("pooling")
+            else self._sum(layer)
+            if kind == "add"
+            else self._matrix(layer)
+        )
         self.made[layer.id] = op.outputs[0]
         self.ops.append(op)
 
@@ -186,7 +194,9 @@ class _Builder:
         source = layer.sources.get(letter, layer.id)
         if source != layer.id:
             if source not in self.made:
-                raise GraphError("is no layer before this one", file=layer.where, field=f"operand_source.{letter}", value=source)
+                raise GraphError(
+                    "is no layer before this one", file=layer.where, field=f"operand_source.{letter}", value=source
+                )
             return self.made[source]
         name = f"{layer.name}.{'weight' if role == 'weight' else letter.lower()}"
         self._tensor(name, shape, role, layer.bits.get(letter))
@@ -210,7 +220,9 @@ class _Builder:
         windowed = {window.name: window for window in layer.windows}
         out = _indices(match[1])
         # The left operand of a product is the one with the window, else the one called I, else the first.
-        read = next((each for each, axes in letters.items() if windowed.keys() & set(axes)), "I" if "I" in letters else match[2])
+        read = next(
+            (each for each, axes in letters.items() if windowed.keys() & set(axes)), "I" if "I" in letters else match[2]
+        )
         weight = next(each for each in letters if each != read)
         for axes in (out, letters[weight]):
             _check_axes(axes, layer, set())
@@ -223,12 +235,9 @@ class _Builder:
         self, layer: _Layer, out: list[str], read: str, left: list[str], weight: str, right: list[str]
     ) -> Op:  # fmt: skip
         groups, m, n, k = _roles(layer.sizes, set(out), set(left), set(right))
-        shape = lambda axes: tuple(layer.sizes[axis] for axis in axes)  # noqa: E731
-        inputs = (
-            self._operand(layer, read, shape(left)),
-            self._operand(layer, weight, shape(right), "weight"),
-        )
-        made = self._output(layer, shape(out))
+        shapes = [tuple(layer.sizes[axis] for axis in axes) for axes in (left, right, out)]
+        inputs = (self._operand(layer, read, shapes[0]), self._operand(layer, weight, shapes[1], "weight"))
+        made = self._output(layer, shapes[2])
         return MatMul(name=layer.name, inputs=inputs, outputs=(made,), label=layer.type, groups=groups, m=m, n=n, k=k)
 
     def _conv(
@@ -301,14 +310,18 @@ def _check_axes(axes: list[str], layer: _Layer, derived: set[str]) -> None:
                              value=layer.equation)  # fmt: skip
 
 
+# Whether a dimension is in the output, in the left and in the right operand -> its role.
+_PLACES = {(True, True, True): 0, (True, True, False): 1, (True, False, True): 2, (False, True, True): 3}
+
+
 def _roles(sizes: dict[str, int], out: set[str], left: set[str], right: set[str]) -> tuple[int, int, int, int]:
-    """Products of the sizes: groups (in all operands), m (not in the right), n (not in the left), k (not in the output)."""
+    """Products of the sizes: groups (in all), m (not in the right), n (not in the left), k (not in the output)."""
     found = [1, 1, 1, 1]
     for axis, size in sizes.items():
-        place = (axis in out, axis in left, axis in right)
-        which = {(True, True, True): 0, (True, True, False): 1, (True, False, True): 2, (False, True, True): 3}.get(place)
-        if which is not None:
-            found[which] *= size
+        place = _PLACES.get((axis in out, axis in left, axis in right))
+        if place is not None:
+            found[place] *= size
         elif size > 1:
-            raise UnsupportedError("sums or repeats a dimension that a product does not have", field="equation", value=axis)
+            rule = "sums or repeats a dimension that a product does not have"
+            raise UnsupportedError(rule, field="equation", value=axis)
     return found[0], found[1], found[2], found[3]

@@ -107,12 +107,15 @@ def _fused(draft: Draft, found: _Attention, most_rows: int) -> tuple[Loop, dict[
             each if each in along else _inside(draft, found, op, each, rows, inner, outer) for each in op.inputs
         )
         ops.append(_step_op(op, _in_step(reads, along), rows, steps))
-        made = ops[-1].outputs[0]
-        inner[made] = replace(draft.tensors[op.outputs[0]], name=made, shape=(rows, mix.n if op is mix else scores.n))
+        result = ops[-1].outputs[0]
+        inner[result] = replace(
+            draft.tensors[op.outputs[0]], name=result, shape=(rows, mix.n if op is mix else scores.n)
+        )
     name = draft.fresh(f"{scores.name}.fused")
+    made = {op.outputs[0] for op in ops}
     body = Graph(
         name=f"{name}.step", ops=tuple(ops), tensors=inner,
-        inputs=tuple(each for each in inner if each.endswith(step_slice("")) and each not in {o.outputs[0] for o in ops}),
+        inputs=tuple(each for each in inner if each.endswith(step_slice("")) and each not in made),
         outputs=ops[-1].outputs, batch=draft.graph.batch,
     )  # fmt: skip
     loop = Loop(name=name, inputs=tuple(outer), outputs=mix.outputs, label="Attention", body=body, steps=steps)

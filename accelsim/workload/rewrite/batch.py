@@ -38,6 +38,9 @@ def set_batch(*, size: Size) -> Rewriter:
     return apply
 
 
+_REMEDY = "load the workload with the batch that you want"
+
+
 class _Scaling:
     """Sizes times ``new`` over ``old``, wherever the batch is carried."""
 
@@ -80,7 +83,7 @@ class _Scaling:
         if left and not right:
             return replace(op, m=self._size(op.m, op))
         raise UnsupportedError("multiplies a weight by an activation, which has no row a sample", file="rewrite batch",
-                               field=op.name, remedy="load the workload with the batch that you want")  # fmt: skip
+                               field=op.name, remedy=_REMEDY)  # fmt: skip
 
     def _tensor(self, tensor: Tensor) -> Tensor:
         """The first axis that counts samples grows: of the old batch's size, or else a multiple of it."""
@@ -89,7 +92,7 @@ class _Scaling:
         axes = axes or [axis for axis, size in enumerate(shape) if size % self.old == 0]
         if not axes:
             raise UnsupportedError(f"has no axis of the batch {self.old}", file="rewrite batch", field=tensor.name,
-                                   value=tensor.shape, remedy="load the workload with the batch that you want")  # fmt: skip
+                                   value=tensor.shape, remedy=_REMEDY)  # fmt: skip
         shape[axes[0]] = shape[axes[0]] * self.new // self.old
         return replace(tensor, shape=tuple(shape))
 
@@ -97,5 +100,5 @@ class _Scaling:
         scaled, rest = divmod(size * self.new, self.old)
         if rest or prod((scaled,)) < 1:
             raise UnsupportedError(f"does not count {self.old} samples", file="rewrite batch", field=op.name,
-                                   value=size, remedy="load the workload with the batch that you want")  # fmt: skip
+                                   value=size, remedy=_REMEDY)  # fmt: skip
         return scaled

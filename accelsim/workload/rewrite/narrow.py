@@ -154,7 +154,9 @@ class _Plan:
         self.ops[op.name] = replace(op, k=size)
         return []
 
-    def _elementwise(self, op: Elementwise | Reduce, name: str, axis: int, old: int, size: int) -> list[tuple[str, int, int]]:
+    def _elementwise(
+        self, op: Elementwise | Reduce, name: str, axis: int, old: int, size: int
+    ) -> list[tuple[str, int, int]]:
         """One result an input: the output narrows alike, and so do weights that have an entry a channel."""
         if len(op.outputs) != 1:
             raise CannotChangeError(f"reaches {op.name!r}, which has several outputs")

@@ -85,7 +85,9 @@ def _layers(chain: _Links, branch: str, sides: Sides) -> list[_Layer]:
 def _belongs(op: Op, sides: Sides) -> bool:
     """Whether ``op`` is a bias or normalisation, with constants only."""
     constants = all(sides.graph.tensors[name].role in ("weight", "constant") for name in op.inputs[1:])
-    named = (isinstance(op, Elementwise) and op.function in _AFFINE) or (isinstance(op, Reduce) and op.function in _NORMS)
+    named = (isinstance(op, Elementwise) and op.function in _AFFINE) or (
+        isinstance(op, Reduce) and op.function in _NORMS
+    )
     return named and constants
 
 

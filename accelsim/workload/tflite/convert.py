@@ -34,9 +34,7 @@ def converted(path: Path, allowed: frozenset[str], branches: dict[str, str]) -> 
         raise UnsupportedError("computes nothing that depends on its inputs", file=path)
     recipe = file_recipe(ops, tensors)
     batch = next((tensors[name].shape[0] for name in given if tensors[name].role != "state" and tensors[name].shape), 1)
-    return Graph(
-        path.stem, tuple(ops), tensors, given, outputs, batch, recipes={recipe.name: recipe} if recipe else {}
-    )
+    return Graph(path.stem, tuple(ops), tensors, given, outputs, batch, recipes={recipe.name: recipe} if recipe else {})
 
 
 def _live(ops: list[Op], outputs: tuple[str, ...]) -> list[Op]:

@@ -105,7 +105,9 @@ def _schema() -> Any:
     try:
         return import_module("tflite")
     except ImportError:
-        raise InputError("needs the extra tflite", field="TFLite models", remedy="pip install 'accelsim[tflite]'") from None
+        raise InputError(
+            "needs the extra tflite", field="TFLite models", remedy="pip install 'accelsim[tflite]'"
+        ) from None
 
 
 class _Reader:
@@ -229,5 +231,6 @@ class _Reader:
         return Sparsity(pattern, prod(shape) - held)
 
     def _text(self, value: bytes) -> str:
-        return "".join(letter if letter.isprintable() else "?" for letter in value[:_MOST_NAME].decode("utf-8", "replace"))
-
+        return "".join(
+            letter if letter.isprintable() else "?" for letter in value[:_MOST_NAME].decode("utf-8", "replace")
+        )

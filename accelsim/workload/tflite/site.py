@@ -99,7 +99,9 @@ class Site:
         )  # fmt: skip
         return plain
 
-    def elementwise(self, function: str, inputs: tuple[str, ...], made: str | None = None, each: int = 1) -> Elementwise:
+    def elementwise(
+        self, function: str, inputs: tuple[str, ...], made: str | None = None, each: int = 1
+    ) -> Elementwise:
         return Elementwise(
             name=self.name, inputs=inputs, outputs=(made or self.outputs[0],), label=self.label, function=function,
             elements=self.made().elements * each,

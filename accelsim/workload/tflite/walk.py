@@ -32,7 +32,7 @@ class Walk:
         self.constants: dict[str, str] = {}
         self.ops: list[Op] = []
         self.states: list[str] = []
-        self.kept: list[str] = []  # what is assigned to variables: the next execution needs it
+        self.kept: list[str] = []  # what is assigned to variables, and conditions: outputs that the file does not list
         self.asked: set[str] = set()
         self._names: dict[tuple[int, int], str] = {}
         self._taken: set[str] = set()
@@ -93,7 +93,9 @@ class Walk:
         """
         present = {operator.kind for graph in self.model.subgraphs for operator in graph.operators}
         for name in sorted(self.allowed - present):
-            raise UnknownNameError("operator of this model", name, present, file=self.model.file, field="allow_zero_cost")
+            raise UnknownNameError(
+                "operator of this model", name, present, file=self.model.file, field="allow_zero_cost"
+            )
         known = CONVERTERS.keys() | _OF_SHAPES | _PASSED_ON | _VARIABLES | self.allowed | {"IF"}
         unknown: dict[str, list[str]] = {}
         for number in self._reached():
@@ -161,6 +163,8 @@ class Walk:
 
     def _convert(self, operator: Operator, graph: int) -> None:
         site = Site(operator, self, graph)
+        if not operator.outputs:
+            raise site.error("makes nothing")
         if operator.kind in self.allowed:
             op: Op = Move(name=site.name, inputs=site.operands(), outputs=site.outputs, label=site.label,
                           function="identity", elements=site.made().elements, view=True)  # fmt: skip
@@ -189,9 +193,14 @@ class Walk:
         place = self.name(graph, operator.outputs[0]) if operator.outputs else "IF"
         then, other = self._subgraphs(operator)
         inner = self._chosen(place, then, other)
+        condition = self.name(graph, operator.inputs[0]) if operator.inputs and operator.inputs[0] >= 0 else ""
+        if condition and condition not in self.constants:
+            self.kept.append(condition)  # whoever takes the branch has to know it
         body = self.model.subgraphs[inner]
         if len(body.inputs) != len(operator.inputs) - 1 or len(body.outputs) != len(operator.outputs):
-            raise InputError("is corrupt: a branch has other inputs or outputs than its IF", file=self.model.file, field=place)
+            raise InputError(
+                "is corrupt: a branch has other inputs or outputs than its IF", file=self.model.file, field=place
+            )
         for inside, outside in zip(body.inputs, operator.inputs[1:], strict=True):
             if (inner, inside) in self._names:
                 raise UnsupportedError("runs one branch in two places", file=self.model.file, field=place)
@@ -206,8 +215,8 @@ class Walk:
         self.asked.add(place)
         if choice is None:
             remedy = f"choose with branches={{{place!r}: 'then'}} (--branch '{place}=then'), 'else' or 'dearest'"
-            raise UnsupportedError("takes a branch that the data decides", file=self.model.file, field=f"IF that makes {place}",
-                                   remedy=remedy)  # fmt: skip
+            raise UnsupportedError("takes a branch that the data decides", file=self.model.file,
+                                   field=f"IF that makes {place}", remedy=remedy)  # fmt: skip
         if choice not in _BRANCHES:
             raise UnknownNameError("choice of a branch", choice, _BRANCHES, file=self.model.file, field=place)
         if choice == "dearest":
