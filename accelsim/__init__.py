@@ -17,9 +17,10 @@ from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim import numerics
-    from accelsim.api import Comparison, Result, Validation, compare, from_onnx, from_torch, rewrite, simulate, validate
+    from accelsim.api import compare, from_onnx, from_torch, rewrite, simulate, validate
     from accelsim.errors import AccelsimError, InfeasibleError, InputError
     from accelsim.hardware.load import Architecture, load_architecture
+    from accelsim.results import Comparison, Result, Validation
     from accelsim.study.circuits import estimate
     from accelsim.workload.graph import Graph
     from accelsim.workload.load import load_workload
@@ -49,12 +50,12 @@ __all__ = [
 _HOMES = {
     "AccelsimError": "errors",
     "Architecture": "hardware.load",
-    "Comparison": "api",
+    "Comparison": "results",
     "Graph": "workload.graph",
     "InfeasibleError": "errors",
     "InputError": "errors",
-    "Result": "api",
-    "Validation": "api",
+    "Result": "results",
+    "Validation": "results",
     "compare": "api",
     "estimate": "study.circuits",
     "from_onnx": "api",

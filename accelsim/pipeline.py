@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -47,7 +47,7 @@ class Evaluation:
     timeline: Timeline
     energy: EnergyBreakdown
     detail: Detail
-    options: MappingOptions = MappingOptions()
+    options: MappingOptions = field(default_factory=MappingOptions)
     clock_scale: float = 1.0
     unthrottled: Evaluation | None = None
 

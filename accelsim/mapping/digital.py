@@ -95,9 +95,7 @@ def _checked(mapping: WorkloadMapping, arch: DigitalArchitecture) -> WorkloadMap
     return mapping
 
 
-def _attempts(
-    graph: Graph, machines: Machines, choice: PrecisionChoice, options: MappingOptions
-) -> Iterator[_Attempt]:
+def _attempts(graph: Graph, machines: Machines, choice: PrecisionChoice, options: MappingOptions) -> Iterator[_Attempt]:
     """Divisions of the scratchpads, caches on chip or not, and sets of weights that stay between inferences."""
     capacity = machines.arch.scratchpad.capacity_bytes.value * machines.arch.n_cores
     caches = cached_states(graph)
@@ -295,7 +293,7 @@ class _Parts:
         mapped: list[MappedOp] = []
         for part in self.chosen:
             if part.kind == GROUP:
-                mapped.append(self.groups[part.index].mapped())
+                mapped.append(self.groups[part.group].mapped())
                 continue
             for each in (self.alone if part.kind == ALONE else self.ahead)[part.first : part.last + 1]:
                 mapped += [each] if isinstance(each, LoopMapping) else each.ops if each is not None else ()
@@ -318,9 +316,7 @@ def _grouped(
             yield attempt, found
 
 
-def _least_s(
-    graph: Graph, parts: _Parts, attempt: _Attempt
-) -> tuple[list[float], list[float], frozenset[int]]:
+def _least_s(graph: Graph, parts: _Parts, attempt: _Attempt) -> tuple[list[float], list[float], frozenset[int]]:
     """``least_s``, ``again_s`` and ``places`` of `Entries`."""
     inside = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("activation", "state"))
     weights = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("weight", "constant"))

@@ -41,12 +41,12 @@ class Step(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A part of the best sequence: entries ``first`` to ``last`` alone, as a run, or as the group ``index``."""
+    """A part of the best sequence: entries ``first`` to ``last`` alone, as a run, or as the group ``group``."""
 
     kind: int
     first: int
     last: int
-    index: int = -1
+    group: int = -1
 
 
 @njit(cache=True)

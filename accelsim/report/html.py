@@ -7,11 +7,11 @@ from typing import Any
 
 from accelsim.pipeline import Evaluation
 from accelsim.report.breakdowns import area, energy_by_op
+from accelsim.report.choices import choice_rows
 from accelsim.report.comparing import by_op, by_precision
 from accelsim.report.document import result_document
 from accelsim.report.figures import Scaled, critical, energy, roofline, tornado, utilization
 from accelsim.report.gantt import Colours, close_look, overview
-from accelsim.report.choices import choice_rows
 from accelsim.report.gaps import gap_words
 from accelsim.report.op_figures import OpFigures, bare_resource, op_figures
 from accelsim.report.page import (

@@ -68,13 +68,15 @@ def test_it_is_the_best_of_all_partitions(case, latency):
             spent += run_s(row[each.first : each.last + 1], latency)
         else:
             assert each.kind == GROUP
-            assert groups[each.index][:2] == (each.first, each.last)
-            spent += groups[each.index][2]
+            assert groups[each.group][:2] == (each.first, each.last)
+            spent += groups[each.group][2]
     assert math.isclose(spent, time_s, rel_tol=1e-9)
 
 
 @settings(max_examples=100, deadline=None)
-@given(rows(), st.integers(0, 5).map(float), st.integers(0, 6), st.sampled_from(["alone_s", "run_s", "load_s", "dma_s"]))
+@given(
+    rows(), st.integers(0, 5).map(float), st.integers(0, 6), st.sampled_from(["alone_s", "run_s", "load_s", "dma_s"])
+)
 def test_a_faster_part_never_makes_the_whole_slower(case, latency, index, field):
     row, groups = case
     index %= len(row)

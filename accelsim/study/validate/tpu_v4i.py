@@ -71,6 +71,7 @@ TARGET = Target(
     looked_for=("tpu_v4i*.csv",),
     rows=_rows,
     notes=(
-        "The eight applications are not public: stand-ins are the six of TPUv1 and two BERTs. Most of the error is theirs.",
+        "The eight applications are not public: stand-ins are the six of TPUv1 and two BERTs, and most of the error is "
+        "theirs.",
     ),
 )
