@@ -31,6 +31,9 @@ from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.machines import machine_of
 from accelsim.mapping.records import OpMapping
 from accelsim.mapping.space import (
+    ALONG_GROUPS,
+    ALONG_M,
+    ALONG_N,
     OUTPUT_STATIONARY,
     WEIGHT_STATIONARY,
     Candidate,
@@ -119,7 +122,7 @@ def least_occupancy_s(problem: Problem, machine: Machine) -> float:
         for dataflow, offered in enumerate(
             (machine.weight_stationary, machine.output_stationary, machine.input_stationary)
         )
-        for along in ((False, True) if machine.arrays > 1 else (False,))
+        for along in range(_ways(problem, machine))
         if offered
     )
     # Every core may save the cycle by which fill and drain overlap at the end.
@@ -182,13 +185,20 @@ def _input_output_bytes(p: Problem, hw: Machine, window: Window) -> float:
 
 
 @njit(cache=True)
+def _ways(p, hw):  # type: ignore[no-untyped-def]
+    """How many things the arrays of a core may share out."""
+    return 1 if hw.arrays == 1 else (3 if p.groups > 1 else 2)
+
+
+@njit(cache=True)
 def _array_s(p, hw, c):  # type: ignore[no-untyped-def]
     """Seconds of the array, or of the scratchpad port, for one split and dataflow with any tiles."""
     g, m, n, k = shares(p, c)
     wide = hw.arrays
-    columns = hw.columns * hw.columns_per_pe * (1 if c.along_m else wide)
+    columns = hw.columns * hw.columns_per_pe * (wide if c.along == ALONG_N else 1)
+    turns = ceil_div(g, wide) if c.along == ALONG_GROUPS else g
     reduction = hw.rows * hw.reduction_per_pe
-    m_size = ceil_div(m, wide if c.along_m else 1)
+    m_size = ceil_div(m, wide if c.along == ALONG_M else 1)
     fill = 2 * hw.rows + hw.columns - 2
     m_folds, n_folds, k_folds = ceil_div(m_size, columns), ceil_div(n, columns), ceil_div(k, reduction)
     weight_passes, input_passes = 1, 1
@@ -201,9 +211,9 @@ def _array_s(p, hw, c):  # type: ignore[no-untyped-def]
     else:
         folds, stream, weight_passes = k_folds * m_folds, n, m_folds
     if hw.overlapped:
-        cycles = g * folds * max(stream, hw.rows) + (2 * hw.rows + hw.columns - 2)
+        cycles = turns * folds * max(stream, hw.rows) + (2 * hw.rows + hw.columns - 2)
     else:
-        cycles = g * folds * (stream + fill) - 1
+        cycles = turns * folds * (stream + fill) - 1
     port = g * (k * n * p.weight_bytes * weight_passes + m * k * p.input_bytes * input_passes + m * n * p.output_bytes)
     return max(cycles, port / hw.port_bytes_per_cycle) / hw.array_hz
 
@@ -214,8 +224,8 @@ def _split_s(p, hw, c, weights, inputs):  # type: ignore[no-untyped-def]
     best = np.inf
     for dataflow in range(3):
         if (hw.weight_stationary, hw.output_stationary, hw.input_stationary)[dataflow]:
-            for along in range(2 if hw.arrays > 1 else 1):
-                c = Candidate(c[0], c[1], c[2], c[3], 1, 1, 1, 0, dataflow, along == 1)
+            for along in range(_ways(p, hw)):
+                c = Candidate(c[0], c[1], c[2], c[3], 1, 1, 1, 0, dataflow, along)
                 best = min(best, _array_s(p, hw, c))
     begin, loads = hw.overhead_s, weights + inputs > 0
     if loads:
@@ -246,6 +256,6 @@ def _fastest_split_s(p, hw, weights, inputs):  # type: ignore[no-untyped-def]
         for sm in range(1, min(hw.cores // sg, rows) + 1):
             for sn in range(1, min(hw.cores // (sg * sm), p.n) + 1):
                 for sk in range(1, min(hw.cores // (sg * sm * sn), channels) + 1):
-                    c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, 0, False)
+                    c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, 0, ALONG_N)
                     best = min(best, _split_s(p, hw, c, weights, inputs))
     return best

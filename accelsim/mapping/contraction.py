@@ -24,6 +24,9 @@ from numba import njit
 
 from accelsim.mapping.schedule import Rates, Work, schedule_s
 from accelsim.mapping.space import (
+    ALONG_GROUPS,
+    ALONG_M,
+    ALONG_N,
     INPUT_STATIONARY,
     ORDERS,
     OUTPUT_STATIONARY,
@@ -96,11 +99,11 @@ def _reloads(order, trips, first, second, irrelevant):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def _array_cycles(m_share, n_share, k_share, c, hw, wide, along_m):  # type: ignore[no-untyped-def]
+def _array_cycles(m_share, n_share, k_share, c, hw):  # type: ignore[no-untyped-def]
     """(cycles, weight port passes, input port passes, k folds) of one core for one group."""
     reduction = hw.rows * hw.reduction_per_pe
-    columns = hw.columns * hw.columns_per_pe * (1 if along_m else wide)
-    beside = wide if along_m else 1
+    columns = hw.columns * hw.columns_per_pe * (hw.arrays if c.along == ALONG_N else 1)
+    beside = hw.arrays if c.along == ALONG_M else 1
     fill = 2 * hw.rows + hw.columns - 2
     m_size, m_tile = ceil_div(m_share, beside), ceil_div(c.tile_m, beside)
     nm, nn = ceil_div(m_share, c.tile_m), ceil_div(n_share, c.tile_n)
@@ -123,8 +126,9 @@ def _array_cycles(m_share, n_share, k_share, c, hw, wide, along_m):  # type: ign
 @njit(cache=True)
 def _partial_passes(p, hw, c, s, k_folds):  # type: ignore[no-untyped-def]
     """How often an output passes the scratchpad port: once if partial sums stay in the array or its accumulators."""
-    columns = hw.columns * hw.columns_per_pe * hw.arrays
-    held = hw.accumulator_bytes * hw.arrays
+    arrays = 1 if c.along == ALONG_GROUPS else hw.arrays
+    columns = hw.columns * hw.columns_per_pe * arrays
+    held = hw.accumulator_bytes * arrays
     if c.dataflow == OUTPUT_STATIONARY or c.tile_m * min(c.tile_n, columns) * p.partial_bytes <= held:
         k_innermost = ORDERS[c.order][2] == 2
         whole = s.nk == 1 or (k_innermost and c.tile_m * c.tile_n * p.partial_bytes <= held)
@@ -133,8 +137,11 @@ def _partial_passes(p, hw, c, s, k_folds):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _traffic(p, hw, c, s):  # type: ignore[no-untyped-def]
-    """DRAM traffic of a candidate; what several cores need is fetched once and multicast."""
+def _traffic(p, hw, c, s, turns):  # type: ignore[no-untyped-def]
+    """DRAM traffic of a candidate; what several cores need is fetched once and multicast.
+
+    ``turns`` counts the groups that a core computes one after the other.
+    """
     order, trips = ORDERS[c.order], (s.nm, s.nn, s.nk)
     weight_reloads, input_reloads = _reloads(order, trips, 1, 2, 0), _reloads(order, trips, 0, 2, 1)
     spills = _reloads(order, trips, 0, 1, 2) - 1
@@ -148,10 +155,10 @@ def _traffic(p, hw, c, s):  # type: ignore[no-untyped-def]
             columns, reduction = hw.columns * hw.columns_per_pe, hw.rows * hw.reduction_per_pe
             n, k = ceil_div(n, columns) * columns, ceil_div(k, reduction) * reduction
         weight = p.groups * n * k * p.weight_bytes * weight_reloads
-        fetches = max(fetches, s.g * s.nn * s.nk * weight_reloads)
+        fetches = max(fetches, turns * s.nn * s.nk * weight_reloads)
     if not p.input_on_chip:
         moved_in = input_share * c.split_g * c.split_m * c.split_k
-        fetches = max(fetches, s.g * s.nm * s.nk * input_reloads)
+        fetches = max(fetches, turns * s.nm * s.nk * input_reloads)
     outputs = p.groups * p.m * p.n
     output = outputs * 2.0 * spills * p.partial_bytes + (0.0 if p.output_on_chip else outputs * p.output_bytes)
     return _Traffic(weight, moved_in, output, fetches, input_share)
@@ -201,12 +208,14 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
     g, m, n, k = shares(p, c)
     used = c.split_g * c.split_m * c.split_n * c.split_k
     s = _Share(g, m, n, k, ceil_div(m, c.tile_m), ceil_div(n, c.tile_n), ceil_div(k, c.tile_k), used)
-    tiles = g * s.nm * s.nn * s.nk
+    beside = min(g, hw.arrays) if c.along == ALONG_GROUPS else 1
+    turns = ceil_div(g, beside)
+    tiles = turns * s.nm * s.nn * s.nk
 
-    cycles, weight_passes, input_passes, k_folds = _array_cycles(m, n, k, c, hw, hw.arrays, c.along_m)
-    mac_cycles = 1.0 * g * cycles + (2 * hw.rows + hw.columns - 2 if hw.overlapped else -1)
+    cycles, weight_passes, input_passes, k_folds = _array_cycles(m, n, k, c, hw)
+    mac_cycles = 1.0 * turns * cycles + (2 * hw.rows + hw.columns - 2 if hw.overlapped else -1)
     passes = _partial_passes(p, hw, c, s, k_folds)
-    moved = _traffic(p, hw, c, s)
+    moved = _traffic(p, hw, c, s, turns)
     loads = moved.weight + moved.input
     results = p.output_bytes + 2 * (passes - 1) * p.partial_bytes
     port_bytes = g * (k * n * p.weight_bytes * weight_passes + m * k * p.input_bytes * input_passes + m * n * results)
@@ -214,8 +223,8 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
         port_bytes += (loads + moved.output) / used
     array_cycles = max(mac_cycles, port_bytes / hw.port_bytes_per_cycle)
 
-    first_load = (loads if tiles == 1 else min(_first_load_bytes(p, c), loads)) + p.extra_load_bytes
-    last_store = moved.output if tiles == 1 else min(last_store_bytes(p, c, c.tile_m, c.tile_n), moved.output)
+    first_load = (loads if tiles == 1 else min(_first_load_bytes(p, c) * beside, loads)) + p.extra_load_bytes
+    last_store = moved.output if tiles == 1 else min(last_store_bytes(p, c, c.tile_m, c.tile_n) * beside, moved.output)
     core_share = 1.0
     if loads > 0:
         weight_share = moved.weight / (c.split_g * c.split_n * c.split_k)
@@ -232,7 +241,7 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
         tiles, moved.fetches, array_cycles, loads + p.extra_load_bytes, first_load, moved.output, last_store,
         core_share, gather_bytes, reduce_bytes, p.follow_s, late,
     )  # fmt: skip
-    buffer_bytes = _buffer_bytes(p, c, s, tiles, passes)
+    buffer_bytes = _buffer_bytes(p, c, s, tiles, passes) * beside
     return Metrics(
         buffer_bytes <= hw.capacity_bytes, schedule_s(work, rates), array_cycles, mac_cycles, port_bytes,
         moved.weight, moved.input, moved.output, first_load, last_store, gather_bytes, reduce_bytes, buffer_bytes,

@@ -11,6 +11,7 @@ from numba import njit
 
 from accelsim.mapping.contraction import evaluate, last_store_bytes
 from accelsim.mapping.space import (
+    ALONG_N,
     OUTPUT_STATIONARY,
     WEIGHT_STATIONARY,
     Candidate,
@@ -24,12 +25,17 @@ __all__ = ["search"]
 
 
 @njit(cache=True)
-def _tile_sizes(size, granule):  # type: ignore[no-untyped-def]
-    """Tile sizes for 1, 2, 3, 4, 6, 8, 12, ... tiles, rounded up to ``granule``, without repeats."""
+def _tile_sizes(size, granule, whole):  # type: ignore[no-untyped-def]
+    """Tile sizes for 1, 2, 3, 4, 6, 8, 12, ... tiles, without repeats.
+
+    They are rounded up to ``whole``, which fills the array without a rest, and smaller ones to ``granule``.
+    """
     sizes = np.empty(64, dtype=np.int64)
     found, parts, last = 0, 1, -1
     while True:
-        tile = min(size, ceil_div(ceil_div(size, parts), granule) * granule)
+        tile = ceil_div(size, parts)
+        unit = whole if tile > whole else granule
+        tile = min(size, ceil_div(tile, unit) * unit)
         if tile != last:
             sizes[found] = tile
             found += 1
@@ -37,6 +43,15 @@ def _tile_sizes(size, granule):  # type: ignore[no-untyped-def]
         if tile <= granule or found == 64:
             return sizes[:found]
         parts = parts + 1 if parts < 3 else (parts * 3 // 2 if parts & (parts - 1) == 0 else parts // 3 * 4)
+
+
+@njit(cache=True)
+def _common_multiple(first, second):  # type: ignore[no-untyped-def]
+    """The least common multiple: of whole channels of a convolution and whole folds of the array."""
+    a, b = first, second
+    while b:
+        a, b = b, a % b
+    return first // a * second
 
 
 @njit(cache=True)
@@ -78,7 +93,7 @@ def _better(new, best):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _compulsory(p, hw, split):  # type: ignore[no-untyped-def]
     """(array, load, store, reduction) seconds below which no candidate with this split can stay."""
-    c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, 0, False)
+    c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, 0, ALONG_N)
     g, m, n, k = shares(p, c)
     peak = hw.rows * hw.columns * hw.reduction_per_pe * hw.columns_per_pe * hw.arrays
     load, store = p.extra_load_bytes, 0.0
@@ -119,19 +134,22 @@ def _orders_that_differ(nm, nn, nk):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every tiling and order of one split and dataflow."""
-    c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, dataflow, False)
+    c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, dataflow, ALONG_N)
     g_share, m_share, n_share, k_share = shares(p, c)
     gm, gn, gk = _granules(p, hw, dataflow)
+    whole_k = _common_multiple(p.kernel_size, hw.rows * hw.reduction_per_pe) if dataflow != OUTPUT_STATIONARY else gk
     array_s, load_s, store_s, reduce_s = _compulsory(p, hw, split)
     latency = hw.dram_latency_s if load_s > 0 else 0.0
-    for tile_m in _tile_sizes(m_share, gm):
-        for tile_n in _tile_sizes(n_share, gn):
+    ways = 1 if hw.arrays == 1 else (3 if g_share > 1 else 2)
+    least_turns = ceil_div(g_share, hw.arrays)
+    for tile_m in _tile_sizes(m_share, gm, gm):
+        for tile_n in _tile_sizes(n_share, gn, gn):
             last_s = last_store_bytes(p, c, tile_m, tile_n) / hw.dram_bytes_per_s
-            for tile_k in _tile_sizes(k_share, gk):
+            for tile_k in _tile_sizes(k_share, gk, whole_k):
                 nm, nn, nk = ceil_div(m_share, tile_m), ceil_div(n_share, tile_n), ceil_div(k_share, tile_k)
                 enough = best.time_s * (1 - 2e-9) if prune and best.feasible else np.inf
                 # More fetches only add latencies: once they alone are too many, so are those of smaller tiles of k.
-                fetches = max(0 if p.weight_on_chip else nn * nk, 0 if p.input_on_chip else nm * nk) * g_share
+                fetches = max(0 if p.weight_on_chip else nn * nk, 0 if p.input_on_chip else nm * nk) * least_turns
                 if 0.5 * (array_s + load_s + max(0, fetches - 1) * latency) >= enough:
                     break
                 begin = max(hw.overhead_s, _first_load_s(p, hw, c, tile_m, tile_n, tile_k) + latency)
@@ -140,9 +158,9 @@ def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: i
                 if max(begin + array_s + max(last_s, reduce_s), loaded, load_s + store_s) >= enough:
                     continue
                 for order in range(_orders_that_differ(nm, nn, nk)):
-                    for along in range(2 if hw.arrays > 1 else 1):
+                    for along in range(ways):
                         c = Candidate(
-                            split[0], split[1], split[2], split[3], tile_m, tile_n, tile_k, order, dataflow, along == 1
+                            split[0], split[1], split[2], split[3], tile_m, tile_n, tile_k, order, dataflow, along
                         )
                         new = evaluate(p, hw, c)
                         seen += 1
@@ -154,7 +172,7 @@ def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: i
 @njit(cache=True)
 def search(p, hw, prune):  # type: ignore[no-untyped-def]
     """(best candidate, its metrics, candidates evaluated). Infeasible metrics mean that nothing in the space fits."""
-    best_c = Candidate(1, 1, 1, 1, 1, 1, 1, 0, 0, False)
+    best_c = Candidate(1, 1, 1, 1, 1, 1, 1, 0, 0, ALONG_N)
     best = Metrics(False, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, 1.0, False, 1, 1)
     offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     seen = 0

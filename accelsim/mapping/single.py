@@ -16,7 +16,7 @@ from accelsim.mapping.machines import Machines
 from accelsim.mapping.placement import is_view
 from accelsim.mapping.records import OpMapping, Stream
 from accelsim.mapping.schedule import Rates, schedule_s
-from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
+from accelsim.mapping.space import ALONG_N, Candidate, Machine, Metrics, Problem
 from accelsim.numerics import FORMATS
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Contraction, Conv, Elementwise, Host, MatMul, Move, Op
@@ -229,7 +229,7 @@ def stored_weight_bytes(problem: Problem, machine: Machine) -> float:
 def _smallest_buffer(problem: Problem, machine: Machine) -> float:
     """Least scratchpad of a core that any tiling needs: the smallest tiles on one core."""
     rows = problem.row_outputs
-    tile = Candidate(1, 1, 1, 1, rows, 1, problem.kernel_size, 0, 1, False)
+    tile = Candidate(1, 1, 1, 1, rows, 1, problem.kernel_size, 0, 1, ALONG_N)
     return float(Metrics(*evaluate(problem, machine, tile)).buffer_bytes)
 
 

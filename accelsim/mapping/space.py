@@ -3,7 +3,8 @@
 The declared space of a product of ``groups`` times (m x k) by (k x n):
 
 - *core split*: factors (g, m, n, k) whose product is at most the number of cores;
-- *dataflow*: any that the arrays offer; the arrays of one core sit side by side along n or along m;
+- *dataflow*: any that the arrays offer; the arrays of one core sit side by side along n or along m, or each takes
+  groups of its own;
 - *tiles*: every dimension of a core's share cut into 1, 2, 3, 4, 6, 8, 12, ... near-equal tiles, rounded up to
   what the array holds (and to whole rows of a convolution);
 - *order*: all six orders of the m, n and k tile loops; groups are outermost.
@@ -19,6 +20,9 @@ import numpy as np
 from numba import njit
 
 __all__ = [
+    "ALONG_GROUPS",
+    "ALONG_M",
+    "ALONG_N",
     "INPUT_STATIONARY",
     "ORDERS",
     "OUTPUT_STATIONARY",
@@ -34,6 +38,8 @@ __all__ = [
 
 WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY = 0, 1, 2
 """Indices of `hardware.digital.DATAFLOWS`."""
+ALONG_N, ALONG_M, ALONG_GROUPS = 0, 1, 2
+"""What the arrays of one core share out: side by side along n or m, or each with groups of its own."""
 ORDERS = np.array([(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)], dtype=np.int64)
 """Tile loop orders, outermost first; 0 is m, 1 is n, 2 is k."""
 
@@ -93,7 +99,7 @@ class Machine(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """One point of the space; ``order`` indexes `ORDERS`, ``along_m`` puts a core's arrays side by side along m."""
+    """One point of the space; ``order`` indexes `ORDERS`, ``along`` says what a core's arrays share out."""
 
     split_g: int
     split_m: int
@@ -104,7 +110,7 @@ class Candidate(NamedTuple):
     tile_k: int
     order: int
     dataflow: int
-    along_m: bool
+    along: int
 
 
 class Metrics(NamedTuple):

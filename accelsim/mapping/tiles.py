@@ -32,7 +32,7 @@ def tiles_of(mapped: OpMapping) -> Tiles:
     stream = mapped.stream
     if mapped.problem is None or mapped.candidate is None or mapped.metrics is None:
         return _equal(stream)
-    weights, inputs, outputs, volume = _turns(mapped.problem, mapped.candidate)
+    weights, inputs, outputs, volume = _turns(mapped.problem, mapped.candidate, stream.tiles)
     metrics = mapped.metrics
     load = _scaled(weights, metrics.weight_dram_bytes) + _scaled(inputs, metrics.input_dram_bytes)
     load[0] += stream.load_bytes - metrics.weight_dram_bytes - metrics.input_dram_bytes
@@ -54,9 +54,9 @@ def _scaled(parts: FloatArray, total: float) -> FloatArray:
     return parts * (total / whole) if whole > 0 else np.zeros_like(parts)
 
 
-def _turns(problem: Problem, c: Candidate) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _turns(problem: Problem, c: Candidate, tiles: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """For each step: weights fetched, inputs fetched, outputs finished, MACs; all in elements of one core's share."""
-    groups, *core = (int(each) for each in shares(problem, c))
+    _, *core = (int(each) for each in shares(problem, c))
     sizes = [_cuts(share, tile) for share, tile in zip(core, (c.tile_m, c.tile_n, c.tile_k), strict=True)]
     order = ORDERS[c.order]
     grid = np.indices([len(sizes[loop]) for loop in order]).reshape(3, -1)
@@ -65,8 +65,10 @@ def _turns(problem: Problem, c: Candidate) -> tuple[FloatArray, FloatArray, Floa
     weights = np.where(_changed(index[1], index[2]), tn * tk, 0.0)
     inputs = np.where(_changed(index[0], index[2]), tm * tk, 0.0)
     finished = np.where(_leaves(index[0], index[1]), tm * tn, 0.0)
-    weights, inputs = np.tile(weights, groups), np.tile(inputs, groups)
-    return weights, inputs, np.tile(finished, groups), np.tile(tm * tn * tk, groups)
+    # Groups that the arrays of a core take at the same time share their steps.
+    turns = tiles // len(weights)
+    weights, inputs = np.tile(weights, turns), np.tile(inputs, turns)
+    return weights, inputs, np.tile(finished, turns), np.tile(tm * tn * tk, turns)
 
 
 def _cuts(size: int, tile: int) -> FloatArray:

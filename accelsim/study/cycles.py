@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.records import OpMapping
-from accelsim.mapping.space import INPUT_STATIONARY, WEIGHT_STATIONARY, shares
+from accelsim.mapping.space import ALONG_GROUPS, ALONG_M, ALONG_N, INPUT_STATIONARY, WEIGHT_STATIONARY, shares
 from accelsim.pipeline import Evaluation
 from accelsim.units import FS_PER_S
 
@@ -185,9 +185,10 @@ def _useful_cycles(arch: DigitalArchitecture, mapped: OpMapping) -> float:
     unit, array = arch.unit(mapped.precision, op=mapped.op.name), arch.array
     rows, wide = int(array.rows.value), int(array.per_core.value)
     per_pe = int(unit.reduction_per_pe.value)
-    columns = int(array.columns.value * unit.columns_per_pe.value) * (1 if c.along_m else wide)
+    columns = int(array.columns.value * unit.columns_per_pe.value) * (wide if c.along == ALONG_N else 1)
     g, m, n, k = (int(each) for each in shares(problem, c))
-    beside = wide if c.along_m else 1
+    beside = wide if c.along == ALONG_M else 1
+    g = ceil(g / wide) if c.along == ALONG_GROUPS else g
     m, tile_m = ceil(m / beside), ceil(c.tile_m / beside)
     if c.dataflow == WEIGHT_STATIONARY:
         return float(g * _folds(k, c.tile_k, rows * per_pe) * _folds(n, c.tile_n, columns) * m)

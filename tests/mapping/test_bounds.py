@@ -36,7 +36,7 @@ def any_candidate(draw, problem, machine):
         min(problem.k, draw.randint(1, channels) * problem.kernel_size),
         draw.randint(0, 5),
         draw.choice([flow for flow in range(3) if flows[flow]]),
-        machine.arrays > 1 and draw.random() < 0.5,
+        draw.randint(0, 2) if machine.arrays > 1 else 0,
     )
 
 

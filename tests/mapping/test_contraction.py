@@ -66,7 +66,7 @@ def machines(draw):
         columns=draw(st.sampled_from([4, 8, 32])),
         reduction_per_pe=draw(st.sampled_from([1, 4])),
         columns_per_pe=draw(st.sampled_from([1, 8])),
-        arrays=draw(st.sampled_from([1, 2])),
+        arrays=draw(st.sampled_from([1, 2, 4])),
         weight_stationary=dataflows[0],
         output_stationary=dataflows[1],
         input_stationary=dataflows[2],
@@ -160,21 +160,21 @@ def test_cycles_of_the_reference_program(row):
     m, n, k = int(row["M"]), int(row["N"]), int(row["K"])
     machine = IDEAL._replace(rows=int(row["array_rows"]), columns=int(row["array_cols"]))
     problem = Problem(1, m, n, k, 1, 1, 1, 1, 1, 1.0, 1.0, 1.0, 1.0, True, True, True)
-    whole = Candidate(1, 1, 1, 1, m, n, k, 0, DATAFLOWS[row["dataflow"]], False)
+    whole = Candidate(1, 1, 1, 1, m, n, k, 0, DATAFLOWS[row["dataflow"]], 0)
     assert Metrics(*evaluate(problem, machine, whole)).mac_cycles == int(row["total_cycles"])
 
 
 def test_overlapping_windows_are_read_once():
     """A 3x3 convolution on an untiled 8x8 input of 2 channels reads its 128 values once, not nine times."""
     problem = Problem(1, 36, 4, 18, 6, 1, 8, 3, 9, 1.0, 1.0, 1.0, 4.0, False, True, True)
-    whole = Candidate(1, 1, 1, 1, 36, 4, 18, 0, 0, False)
+    whole = Candidate(1, 1, 1, 1, 36, 4, 18, 0, 0, 0)
     assert Metrics(*evaluate(problem, IDEAL, whole)).input_dram_bytes == 128
 
 
 def test_loop_order_decides_what_is_fetched_again():
     """Weights (2 x 2 tiles) stay put when m turns innermost, and are fetched 3 times for 3 tiles of an outermost m."""
     problem = Problem(1, 96, 64, 64, 1, 1, 1, 1, 1, 1.0, 1.0, 1.0, 4.0, False, False, False)
-    m_outermost = Candidate(1, 1, 1, 1, 32, 32, 32, 0, 0, False)
+    m_outermost = Candidate(1, 1, 1, 1, 32, 32, 32, 0, 0, 0)
     m_innermost = m_outermost._replace(order=3)
     assert Metrics(*evaluate(problem, IDEAL, m_outermost)).weight_dram_bytes == 3 * 64 * 64
     assert Metrics(*evaluate(problem, IDEAL, m_innermost)).weight_dram_bytes == 64 * 64
@@ -183,7 +183,7 @@ def test_loop_order_decides_what_is_fetched_again():
 def test_a_split_reduction_pays_for_its_partial_sums():
     problem = Problem(1, 32, 32, 64, 1, 1, 1, 1, 1, 1.0, 1.0, 1.0, 4.0, True, True, True)
     two = IDEAL._replace(cores=2)
-    split = Metrics(*evaluate(problem, two, Candidate(1, 1, 1, 2, 32, 32, 32, 0, 0, False)))
+    split = Metrics(*evaluate(problem, two, Candidate(1, 1, 1, 2, 32, 32, 32, 0, 0, 0)))
     assert split.reduce_bytes == 32 * 32 * 4 / 2
 
 
@@ -199,7 +199,7 @@ def test_search_is_exhaustive_where_nothing_can_be_pruned():
         for k in (8, 16, 24, 32, 50)
         for order in range(6)
         for flow in range(3)
-        if (each := Metrics(*evaluate(problem, machine, Candidate(1, 1, 1, 1, m, n, k, order, flow, False)))).feasible
+        if (each := Metrics(*evaluate(problem, machine, Candidate(1, 1, 1, 1, m, n, k, order, flow, 0)))).feasible
     ]
     # The declared space has near-equal tiles only, so it may miss a few per cent of this wider one, never gain on it.
     assert best.time_s <= np.min(times) * 1.05

@@ -5,6 +5,7 @@ import pytest
 
 from accelsim.hardware.load import load_architecture
 from accelsim.mapping.lower import ACTIONS
+from accelsim.mapping.records import LoopMapping
 from accelsim.pipeline import evaluate
 from accelsim.workload.load import load_workload
 
@@ -45,7 +46,8 @@ def test_op_and_tile_detail_move_and_compute_the_same(name, parameters, architec
 
 def test_dram_amounts_are_the_mapping_s():
     run = evaluate(load_workload("resnet-18"), load_architecture("rapid-4core"), "fp16")
-    loads = sum(op.stream.load_bytes * op.executions for op in run.mapping.walk())
+    loads = sum((op.stream.load_bytes + (op.ahead_bytes or 0.0)) * op.executions for op in run.mapping.walk())
+    loads += sum(each.load_bytes for each in run.mapping.ops if isinstance(each, LoopMapping))
     stores = sum(op.stream.store_bytes * op.executions for op in run.mapping.walk())
     burst = 256
     assert loads <= amounts(run, "dram_read").sum() <= loads + burst * len(run.tasks)

@@ -20,7 +20,7 @@ _THREE_ROWS, _THREE_ROWS_OFFSET = 6.28, -10.3
 _TREE_PER_BIT, _TREE_PER_OPERAND, _TREE_FREE_OPERANDS = 1.66, 1.75, 5
 _MERGED_OPERANDS, _MERGED_PER_BIT = 4, 2.9
 _PAIR_PER_PRODUCT, _PAIR_PER_LONG, _PAIR = 1.321, -5.0, 22.9
-_CONSTANT_PER_AREA, _CONSTANT_PER_PRODUCT, _CONSTANT = 0.80, 1.0, 0.0
+_CONSTANT_PER_ROW_BIT, _CONSTANT_PER_ROW = 2.9, -2.6
 _SRL_FROM_STAGES = 3
 
 
@@ -82,10 +82,14 @@ def dot_product(products: int, a_bits: int, b_bits: int, *, dsp: bool = False) -
 
 
 def constant_dot_product(products: int, a_bits: int, b_bits: int) -> Resources:
-    """As `dot_product` without DSP slices, with weights that are constants drawn uniformly: what they take on average."""
-    _at_least(2, products=products)
-    _product_luts(a_bits, b_bits)
-    logic = products * (_CONSTANT_PER_AREA * a_bits * b_bits + _CONSTANT_PER_PRODUCT * (a_bits + b_bits)) + _CONSTANT
+    """As `dot_product` without DSP slices, with weights that are constants drawn uniformly: what they take on average.
+
+    A constant of B bits in canonical signed digits has (3 B + 1) / 9 digits that are not zero on average; each is a
+    shifted copy of the other operand to be added.
+    """
+    _at_least(2, products=products, a_bits=a_bits, b_bits=b_bits)
+    rows = max(products * (3 * b_bits + 1) / 9 - 2, 0)
+    logic = rows * (_CONSTANT_PER_ROW_BIT * a_bits + _CONSTANT_PER_ROW)
     return Resources(lut_logic=whole(logic), ff=a_bits + b_bits + _levels(products))
 
 

@@ -24,10 +24,13 @@ __all__ = ["FIFO_STYLES", "fifo", "rule_style"]
 
 FIFO_STYLES = ("srl", "lutram", "block", "auto")
 _SRL_RULE_BITS = 1024
+_SRL_LEAST_DEPTH = 3
 
 _SRL_CONTROL, _SRL_CONTROL_PER_BIT, _SRL_CONTROL_BITS = 1.0, 2.0, 7
 _RAM_CONTROL, _RAM_CONTROL_PER_BIT, _RAM_WRAP_PER_BIT, _BANK_DECODE = 9.5, 1.75, 0.6, 2.0
 _BLOCK_CONTROL, _BLOCK_CONTROL_PER_BIT, _BLOCK_BANK_DECODE = 7.3, 1.33, 1.0
+_BLOCK_CONTROL_AT = {6: 15, 7: 16, 8: 16, 9: 23, 10: 19, 11: 21, 12: 23, 13: 24, 14: 26, 15: 27}
+"""LUTs of the control by address bits where depths are powers of two, as synthesised; the line above lies among them."""
 _BLOCK_WRAP_PER_BIT, _BLOCK_WRAP_FROM, _BLOCK_WRAP_LEAST = 2.8, 5, 2.0
 
 
@@ -74,6 +77,8 @@ def _shifting(width_bits: int, depth: int) -> Resources:
     # Four SRLs of a bit share the multiplexers of their slice; only what lies beyond takes LUTs.
     groups = -(-depth // (4 * SRL_BITS))
     control = _SRL_CONTROL + _SRL_CONTROL_PER_BIT * min(address_bits(depth), _SRL_CONTROL_BITS)
+    if depth < _SRL_LEAST_DEPTH:  # too short for a shift register: words in flip-flops, and a LUT a bit to choose one
+        return Resources(lut_logic=whole(control) + width_bits, ff=count_bits(depth) + depth * width_bits)
     return Resources(
         lut_logic=whole(control) + width_bits * mux_luts(groups), lut_srl=shift_register(width_bits, depth),
         ff=count_bits(depth),
@@ -94,6 +99,8 @@ def _block(depth: int) -> Resources:
     """Control of a FIFO with a prefetched word; the flag of that word is the last flip-flop."""
     bits = address_bits(depth)
     control = _BLOCK_CONTROL + _BLOCK_CONTROL_PER_BIT * bits
+    if not _wraps(depth):
+        control = _BLOCK_CONTROL_AT.get(bits, control)
     if _wraps(depth):
         control += max(_BLOCK_WRAP_PER_BIT * (bits - _BLOCK_WRAP_FROM), _BLOCK_WRAP_LEAST)
     return Resources(lut_logic=whole(control), ff=2 * bits + count_bits(depth) + 1)

@@ -16,7 +16,7 @@ __all__ = [
 MemoryStyle = Literal["srl", "lutram", "block", "auto"]
 
 _LUTS_PER_CELL = 8
-_LUT_CELL_COST, _RAMB18_COST, _RAMB36_COST = 16, 129, 257
+_LUT_CELL_COST, _RAMB18_COST, _RAMB36_COST, _BANK_COST = 16, 129, 257, 0.5
 """What Yosys 0.70 weighs memories by: its tables for distributed RAM, and a block RAM as its choices show."""
 
 
@@ -63,8 +63,10 @@ def block_rams(width_bits: int, depth: int) -> BlockRams:
 
 
 def lut_ram(width_bits: int, depth: int) -> LutRam:
-    """Distributed RAM with a write and an asynchronous read port: the shape that leaves least idle, 64 deep on a tie."""
-    best = min(reversed(LUTRAM_SHAPES), key=lambda shape: _banks(shape, depth) / shape.width_bits)
+    """Distributed RAM with a write and an asynchronous read port: the shape that leaves least idle, banks counted."""
+    best = min(
+        reversed(LUTRAM_SHAPES), key=lambda each: _banks(each, depth) * (_LUT_CELL_COST / each.width_bits + _BANK_COST)
+    )
     return LutRam(best.blocks(width_bits, depth), _banks(best, depth))
 
 

@@ -132,7 +132,7 @@ def _metrics(run: ArrayRun, weights: float, inputs: float, outputs: float) -> Me
         weight_bytes=weights, input_bytes=inputs, output_bytes=outputs, partial_bytes=outputs / 2,
         input_on_chip=True, output_on_chip=True, weight_on_chip=True,
     )  # fmt: skip
-    whole = Candidate(1, 1, 1, 1, run.m, run.n, run.k, 0, _DATAFLOWS[run.dataflow], False)
+    whole = Candidate(1, 1, 1, 1, run.m, run.n, run.k, 0, _DATAFLOWS[run.dataflow], 0)
     return Metrics(*evaluate(problem, machine, whole))
 
 
