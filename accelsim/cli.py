@@ -102,8 +102,11 @@ def _estimate(arguments: argparse.Namespace) -> None:
     from accelsim.report.circuits import circuit_text
     from accelsim.study.circuits import estimate_circuit
 
-    given = by_name((pair(text, "estimate") for text in arguments.parameters), "estimate")
-    found = estimate_circuit(arguments.circuit, {n: scalar(text) for n, text in given.items()}, arguments.model)
+    name, words = arguments.circuit, list(arguments.parameters)
+    if name == "fpga" and words and "=" not in words[0]:
+        name = f"{name} {words.pop(0)}"
+    given = by_name((pair(text, "estimate") for text in words), "estimate")
+    found = estimate_circuit(name, {n: scalar(text) for n, text in given.items()}, arguments.model)
     print(json.dumps(found.to_document(), indent=2, allow_nan=False) if arguments.json else circuit_text(found))
 
 

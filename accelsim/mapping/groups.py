@@ -71,6 +71,13 @@ class Entries:
         return alone_s, least_s + (stripes - 1) * again_s
 
     @property
+    def most_stripes(self) -> float:
+        """With more stripes the launches of a single op cost more than all groups can save."""
+        saved_s = sum(max(0.0, alone - least) for alone, least in zip(self.alone_s, self.least_s, strict=True))
+        launch_s = max(self.again_s, default=0.0)
+        return 1 + saved_s / launch_s if launch_s > 0 else inf
+
+    @property
     def most_saved_s(self) -> float:
         """Groups of two stripes or more save no more."""
         times = zip(self.alone_s, self.least_s, self.again_s, strict=True)
@@ -119,7 +126,8 @@ def find_groups(
     graph = striped.graph
     found: list[Group] = []
     best_s: dict[tuple[int, int], float] = {}
-    for cut in sorted(cuts(graph), key=lambda cut: cut.stripes) if options.fusion else []:
+    worth = [cut for cut in cuts(graph) if cut.stripes <= entries.most_stripes] if options.fusion else []
+    for cut in sorted(worth, key=lambda cut: cut.stripes):
         for first, body in striped.rows(cut):
             found += _depth_first(Row(graph, body, first, cut, single, room), entries, best_s)
     if options.pipelining and graph.batch > 1 and single.machines.arch.n_cores > 1:

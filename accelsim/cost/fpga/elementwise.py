@@ -7,7 +7,7 @@ from accelsim.errors import InputError
 
 __all__ = ["requantiser", "skip_adder"]
 
-_REQUANT_SUM, _REQUANT_OUTPUT, _REQUANT_CONTROL = 2.0, 1.0, 2.8
+_REQUANT_SUM, _REQUANT_OUTPUT, _REQUANT_CONTROL = 2.0, 1.0, 2.4
 
 
 def skip_adder(channels: int, bits: int, *, relu: bool) -> Resources:

@@ -13,7 +13,7 @@ from accelsim.hardware.technology.span import Span
 __all__ = ["Circuit", "CircuitEstimate", "Parameter", "Value", "Values"]
 
 Value = float | int | str
-Kind = Literal["whole", "number", "word"]
+Kind = Literal["whole", "number", "word", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Parameter:
     """Something that a circuit is asked with; its unit stands in its name.
 
     Attributes:
-        kind: a whole number of 1 or more, a positive number, or a word.
+        kind: a whole number of 1 or more, a positive number, a word, or a flag (0 or 1).
         default: None where it must be given, unless it is ``optional``.
         choices: words that it may be; empty for any.
     """
@@ -45,6 +45,10 @@ class Parameter:
             if self.choices and value not in self.choices:
                 raise UnknownNameError(self.name, value, self.choices, file=circuit, field=self.name)
             return value
+        if self.kind == "flag":
+            if value not in (0, 1):
+                raise InputError("must be 0 or 1", file=circuit, field=self.name, value=value)
+            return int(bool(value))
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
             raise InputError("must be a positive number", file=circuit, field=self.name, value=value)
         if self.kind == "whole":
@@ -72,6 +76,10 @@ class Values:
     def whole(self, name: str) -> int:
         """A parameter that is a whole number."""
         return int(self.given[name])
+
+    def flag(self, name: str) -> bool:
+        """A parameter that is a flag."""
+        return bool(self.given[name])
 
     def has(self, name: str) -> bool:
         """Whether an optional parameter was given."""
