@@ -162,7 +162,7 @@ def _add_estimate(commands: Any) -> None:
         description="Energy and area of one CIRCUIT. Without its parameters, the message says which are needed.",
     )  # fmt: skip
     add = command.add_argument
-    add("circuit", metavar="CIRCUIT", help="sram, mac or dram")
+    add("circuit", metavar="CIRCUIT", help="sram, mac or dram; or fpga and its circuit, as in `fpga fifo_srl`")
     add("parameters", metavar="key=value", nargs="*", help="parameters of the circuit, units in their names")
     add("--model", metavar="M", help="published (default) or hwcomponents (extra of that name, Python 3.12)")
     add("--json", action="store_true", help="print one JSON document")

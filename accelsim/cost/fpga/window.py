@@ -12,7 +12,7 @@ from accelsim.cost.fpga.memory import (
     prefers_lut_ram,
     shift_register,
 )
-from accelsim.cost.fpga.resources import Resources
+from accelsim.cost.fpga.resources import Resources, whole
 from accelsim.errors import InputError, UnknownNameError
 
 __all__ = ["line_buffer"]
@@ -22,6 +22,8 @@ _WINDOW = 9
 _WINDOW_BEHIND_SRL = 7
 """The newest pixel of two lines is the output of a shift register, not a register of its own."""
 _WRAP_PER_COUNTER = 4
+_BANK_DECODE = 3.6
+"""LUTs a bank: its write enable, and its share of holding the choice until the word is read. Calibrated on WD 224, CB 8."""
 _SINGLE_PORT_CELL_DEPTH, _SINGLE_PORT_CELL_BITS = 32, 16
 
 
@@ -62,7 +64,7 @@ def _select(memory: LutRam, pixel_bits: int) -> int:
     """LUTs of one memory that choose among its banks and enable one of them."""
     if memory.banks == 1:
         return 0
-    return pixel_bits * mux_luts(memory.banks) + 2 * memory.banks
+    return pixel_bits * mux_luts(memory.banks) + whole(_BANK_DECODE * memory.banks)
 
 
 def _asynchronous(words: int, pixel_bits: int, wrap: int) -> Resources:

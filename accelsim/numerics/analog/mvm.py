@@ -20,7 +20,7 @@ from accelsim.numerics.analog.draws import Draws, Floats, Normals, Seed
 from accelsim.numerics.analog.parameters import Converter, CrossbarParameters
 from accelsim.numerics.analog.wires import drop_fraction, drop_profile
 
-__all__ = ["Crossbar", "Product", "checked_matrix"]
+__all__ = ["Crossbar", "Product", "applied_inputs", "checked_matrix", "input_scale", "s_shape"]
 
 _ASSUMED_MEAN_WEIGHT = 0.6
 """Of the worst case that ``abs_max_np_sum`` scales for (Gokmen et al., Frontiers in Neuroscience 11, 2017)."""
@@ -128,7 +128,7 @@ class Crossbar:
         if settings.perfect:
             ideal = (x @ self._transposed) * x.dtype.type(settings.output_scale)
             return Product(ideal, np.ones(rows, np.intp), np.zeros(rows, np.bool_))
-        scale = _input_scale(x, settings, settings.noise_management)
+        scale = input_scale(x, settings, settings.noise_management)
         idle = scale <= 0
         scale[idle] = 1
         outputs, clipped = self._pass(x, scale, draws, None, diagonal)
@@ -142,7 +142,7 @@ class Crossbar:
             if passes.max() == 1 and _resets(settings):
                 reduction = 1.0
                 if settings.noise_management != "none":
-                    scale[again] = _input_scale(x[again], settings, "abs_max_np_sum")
+                    scale[again] = input_scale(x[again], settings, "abs_max_np_sum")
             factor = scale[again] * x.dtype.type(reduction)
             outputs[again], clipped[again] = self._pass(x[again], factor, draws, again, diagonal)
             passes[again] += 1
@@ -153,15 +153,10 @@ class Crossbar:
     ) -> tuple[Floats, NDArray[np.bool_]]:
         """Outputs of one pass, and which vectors clipped. ``scale``: (vectors,) divisor of the inputs."""
         settings = self.parameters
-        applied = x / scale[:, None]
-        converted(applied, settings.dac, draws)
-        if settings.input_noise > 0:
-            applied += settings.input_noise * draws.normals("input", applied, rows)
-        if settings.input_asymmetry:
-            applied[applied < 0] *= x.dtype.type(1 - settings.input_asymmetry)
+        applied = applied_inputs(x, scale, settings, draws, rows)
         where = None if not diagonal else np.arange(len(x)) if rows is None else rows
         if settings.sign_handling == "one_pass":
-            y, spread = self._sums(applied, where)
+            y, spread = self.sums(applied, where)
             clipped = self._finished(y, spread, draws, rows, 0)
         else:
             y, clipped = self._separate(applied, where, draws, rows)
@@ -176,7 +171,7 @@ class Crossbar:
         total: Floats | None = None
         clipped = np.zeros(len(applied), np.bool_)
         for turn, part in enumerate((np.minimum(applied, 0), np.maximum(applied, 0))):
-            y, spread = self._sums(part, where)
+            y, spread = self.sums(part, where)
             if digital:
                 clipped |= self._finished(y, spread, draws, rows, turn)
             elif spread is not None:
@@ -187,8 +182,11 @@ class Crossbar:
             clipped = self._finished(total, None, draws, rows, 0)
         return total, clipped
 
-    def _sums(self, x: Floats, where: NDArray[np.intp] | None) -> tuple[Floats, Floats | None]:
-        """Sums before weight noise, (vectors, outputs), and the variance of that noise (None for none)."""
+    def sums(self, x: Floats, where: NDArray[np.intp] | None = None) -> tuple[Floats, Floats | None]:
+        """Sums of inputs as they are applied, before weight noise, and the variance of that noise (None for none).
+
+        Both are (vectors, outputs). With ``where``, ``x`` is (vectors, 1), the value of the only input of each.
+        """
         settings, kind = self.parameters, x.dtype.type
 
         def dot(matrix: Floats, values: Floats) -> Floats:
@@ -236,7 +234,20 @@ class Crossbar:
         return converted(y, settings.adc, draws, settings)
 
 
-def _input_scale(x: Floats, settings: CrossbarParameters, rule: str) -> Floats:
+def applied_inputs(
+    x: Floats, scale: Floats, settings: CrossbarParameters, draws: Draws, rows: NDArray[np.intp] | None = None
+) -> Floats:
+    """What the DAC drives, divided by ``scale`` (vectors,); noise included."""
+    applied: Floats = x / scale[:, None]
+    converted(applied, settings.dac, draws)
+    if settings.input_noise > 0:
+        applied += x.dtype.type(settings.input_noise) * draws.normals("input", applied, rows)
+    if settings.input_asymmetry:
+        applied[applied < 0] *= x.dtype.type(1 - settings.input_asymmetry)
+    return applied
+
+
+def input_scale(x: Floats, settings: CrossbarParameters, rule: str) -> Floats:
     """Divisor of the inputs of each vector, (vectors,); 0 or less where a vector is not applied."""
     cap, kind = settings.noise_threshold, x.dtype.type
     if rule == "none":

@@ -173,8 +173,10 @@ def compare_wires(
     ideal = x @ w.T
     load = w.shape[1] * wire_ohm * scale * (np.abs(x) @ np.abs(w).T)
     polynomial = ideal - drop_fraction(load) * ((x * drop_profile(w.shape[1])) @ w.T)
+    # The polynomial's input 0 is next to the ADC, that of the analysis farthest from it.
     plus, minus = (
-        nodal_currents(np.maximum(sign * w, 0) * scale, x, input_wire_ohm=input_wire_ohm, output_wire_ohm=wire_ohm)
+        nodal_currents(np.maximum(sign * w, 0)[:, ::-1] * scale, x[:, ::-1],
+                       input_wire_ohm=input_wire_ohm, output_wire_ohm=wire_ohm)
         for sign in (1, -1)
-    )
+    )  # fmt: skip
     return WireComparison(ideal, polynomial, (plus - minus) / scale)

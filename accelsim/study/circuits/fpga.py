@@ -195,7 +195,10 @@ def named(name: str, given: Mapping[str, object]) -> dict[str, object]:
     """
     aliases = ALIASES[_ENTRIES[name].aliases] if name in _ENTRIES else {}
     found: dict[str, object] = {}
-    for each, value in given.items():
+    for written, amount in given.items():
+        each, value = written, amount
+        if each == "MODE" and value in (0, 1, 2):
+            each, value = "skips", ("none", "long", "short")[int(str(value))]
         full = aliases.get(each, each)
         if full in found:
             raise InputError("is given twice", file=f"estimate fpga {name}", field=full)

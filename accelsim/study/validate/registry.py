@@ -14,6 +14,7 @@ __all__ = ["known_targets", "target", "validate", "with_models"]
 
 _HOMES = {
     "chips": "chips",
+    "fpga": "fpga",
     "numerics": "numerics",
     "systolic": "systolic",
     "tpu-v1": "tpu_v1",

@@ -1,0 +1,194 @@
+"""Target ``fpga``: resources of circuits from their parameters alone, against synthesis (formulas: docs/fpga.md).
+
+- ``yosys_*.csv``: circuits of our own, synthesised with Yosys. Rows with ``use`` calibrate set constants and are families of
+  their own, ``mult (calibrate)``; all others never did.
+- ``resblock_difference``: what a skip adds, rows of one file less the row of the same block without skips.
+- ``vivado_finn_residual_nodes.csv``, ``vivado_hls4ml_fifo_postsynth.csv``, ``hls_csynth_fifo.csv``: reports of vendor tools.
+
+Rows that need a network to be mapped and simulated fail with that reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from accelsim.cost.fpga import arithmetic, elementwise
+from accelsim.cost.fpga.fifo import fifo
+from accelsim.cost.fpga.residual import Skips, residual_block
+from accelsim.cost.fpga.resources import Resources
+from accelsim.cost.fpga.window import line_buffer
+from accelsim.errors import InputError, UnknownNameError, UnsupportedError
+from accelsim.study.validate.fpga_vendor import csynth_fifo, finn_node, postsynth_fifo
+from accelsim.study.validate.framework import Comparison, Row, Target, evaluated
+from accelsim.study.validate.table import Record, read_table
+
+__all__ = ["TARGET", "predicted"]
+
+_USES = ("calibrate", "validate")
+_MODES: tuple[Skips, ...] = ("none", "long", "short")
+_MEASURED = {"LUT_total": "lut", "FF": "ff", "BRAM18_eq": "bram18", "DSP": "dsp"}
+_NEEDS_NETWORK = "skip_fifo_min_depth_rtlsim.csv", "hls4ml_residual_fifo_depths.csv"
+_NETWORKS = (
+    "vivado_finn_networks.csv", "vivado_finn_residual_builds.csv", "vivado_hls4ml_csynth_vs_postsynth.csv",
+    "wa_hls4ml_dense_sample.csv",
+)  # fmt: skip
+
+
+def _flag(record: Record, column: str) -> bool:
+    return bool(record.whole(column, least=0))
+
+
+def _fifo(style: str) -> Callable[[Record], Resources]:
+    return lambda row: fifo(row.whole("W"), row.whole("D"), style)
+
+
+def _block(row: Record) -> Resources:
+    mode = row.whole("MODE", least=0)
+    if mode >= len(_MODES):
+        raise InputError("must be 0, 1 or 2", file=row.source, field="MODE", value=mode)
+    return residual_block(
+        _MODES[mode], row.whole("WD"), row.whole("C"), row.whole("B"), depth=row.whole("FD"), style=row.text("FSTYLE"),
+        dsp=_flag(row, "dsp_allowed"),
+    )  # fmt: skip
+
+
+_FAMILIES: dict[str, Callable[[Record], Resources]] = {
+    **{f"fifo_{style}": _fifo(style) for style in ("srl", "lutram", "block", "auto")},
+    "mult": lambda row: arithmetic.multiplier(row.whole("A"), row.whole("B"), dsp=_flag(row, "dsp_allowed")),
+    "mac": lambda row: arithmetic.multiply_accumulate(
+        row.whole("A"), row.whole("B"), row.whole("G"), dsp=_flag(row, "dsp_allowed")
+    ),
+    "addertree": lambda row: arithmetic.adder_tree(row.whole("N"), row.whole("W")),
+    "addertree_pipe": lambda row: arithmetic.adder_tree(row.whole("N"), row.whole("W"), pipelined=True),
+    "dot": lambda row: arithmetic.dot_product(
+        row.whole("N"), row.whole("A"), row.whole("B"), dsp=_flag(row, "dsp_allowed")
+    ),
+    "dot_constweights": lambda row: arithmetic.constant_dot_product(row.whole("N"), row.whole("A"), row.whole("B")),
+    "linebuffer": lambda row: line_buffer(row.whole("WD"), row.whole("CB"), row.text("STYLE")),
+    "skipadd": lambda row: elementwise.skip_adder(row.whole("C"), row.whole("B"), relu=_flag(row, "RELU")),
+    "requant": lambda row: elementwise.requantiser(row.whole("C"), row.whole("I"), row.whole("O"), row.whole("S")),
+    "resblock": _block,
+}
+
+
+def predicted(row: Record) -> Resources:
+    """Resources of a row of a Yosys table, from its parameters alone.
+
+    Raises:
+        InputError: a family that is not known, or a parameter that is missing or breaks a rule.
+    """
+    family = row.text("family")
+    if family not in _FAMILIES:
+        raise UnknownNameError("family of circuits", family, _FAMILIES, file=row.source, field="family")
+    return _FAMILIES[family](row)
+
+
+def _use(row: Record) -> str:
+    use = row.raw("use").lower() or "validate"
+    if use not in _USES:
+        raise UnknownNameError("use of a row", use, _USES, file=row.source, field="use")
+    return use
+
+
+def _family(row: Record) -> str:
+    family = row.raw("family")
+    return f"{family} (calibrate)" if row.raw("use").lower() == "calibrate" else family
+
+
+def _mapped(row: Record) -> Iterable[Comparison]:
+    _use(row)
+    found = predicted(row)
+    for column, name in _MEASURED.items():
+        measured = row.figure(column) if column in row.cells else None
+        if measured is not None:
+            yield Comparison(column, getattr(found, name), measured)
+
+
+def _block_key(row: Record) -> tuple[str, ...]:
+    return tuple(row.raw(each) for each in ("dsp_allowed", "WD", "C", "B"))
+
+
+def _difference(row: Record, plain: Record) -> Iterable[Comparison]:
+    """What skips add, synthesised and predicted."""
+    found, without = predicted(row), predicted(plain)
+    for column, name in _MEASURED.items():
+        more, less = row.figure(column), plain.figure(column)
+        if more is not None and less is not None:
+            yield Comparison(f"{column}_difference", getattr(found, name) - getattr(without, name), more - less)
+
+
+def _yosys(file: Path) -> Iterator[Row]:
+    plain: dict[tuple[str, ...], Record] = {}
+    blocks: list[Record] = []
+    for row in read_table(file, ("family", "LUT_total", "FF")):
+        yield evaluated(row.raw("name") or "(no name)", partial(_mapped, row), family=_family(row), source=row.source)
+        if row.raw("family") == "resblock":
+            if row.raw("MODE") == "0":
+                plain[_block_key(row)] = row
+            else:
+                blocks.append(row)
+    for row in blocks:
+        without = plain.get(_block_key(row))
+        if without is not None:
+            yield evaluated(row.raw("name"), partial(_difference, row, without), family="resblock_difference",
+                            source=row.source)  # fmt: skip
+
+
+def _table(compare: Callable[[Record], Iterable[Comparison]], name: Callable[[Record], str]) -> Callable[[Path], Iterator[Row]]:
+    def rows(file: Path) -> Iterator[Row]:
+        for row in read_table(file, ()):
+            yield evaluated(name(row), partial(compare, row), family=_family(row), source=row.source)
+
+    return rows
+
+
+def _sized(row: Record) -> str:
+    return f"{row.raw('width') or row.raw('bits')} bits x {row.raw('depth')}"
+
+
+def _unmodelled(what: str) -> Callable[[Record], Iterable[Comparison]]:
+    def fail(row: Record) -> Iterable[Comparison]:
+        raise UnsupportedError(what, file=row.source, remedy="circuits of one node are what this target predicts")
+
+    return fail
+
+
+_READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+    "vivado_finn_residual_nodes.csv": _table(finn_node, lambda row: row.raw("node")),
+    "vivado_hls4ml_fifo_postsynth.csv": _table(postsynth_fifo, _sized),
+    "hls_csynth_fifo.csv": _table(csynth_fifo, _sized),
+    **{
+        name: _table(_unmodelled("needs the simulation of a network"), lambda row: row.raw("fifo") or row.raw("skip"))
+        for name in _NEEDS_NETWORK
+    },
+    **{
+        name: _table(_unmodelled("needs a network to be mapped"), lambda row: _network(row)) for name in _NETWORKS
+    },
+}  # fmt: skip
+
+
+def _network(row: Record) -> str:
+    return next((row.raw(each) for each in ("design", "build", "model", "dut", "layers") if row.raw(each)), "(no name)")
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    yield from _READERS.get(file.name, _yosys)(file)
+
+
+TARGET = Target(
+    name="fpga",
+    description="Look-up tables, flip-flops, block RAM and DSP slices of circuits, from their parameters alone, against "
+    "synthesis by Yosys and by Vivado.",
+    looked_for=("yosys_*.csv", *_READERS),
+    rows=_rows,
+    calibrated="rows marked calibrate, which are families of their own: synthesis points of our own for FIFOs, arithmetic "
+    "and requantisers, and the bundled rows that are marked. FINN: two thirds of the nodes of one build. hls4ml FIFOs: "
+    "every published row, so their error is no validation.",
+    notes=(
+        "LUTs of a block scatter by a few percent when a part is added, because the tool restructures all of it: "
+        "differences of blocks carry that scatter.",
+        "Constant weights are predicted on average over weights drawn uniformly; single draws scatter.",
+    ),
+)
