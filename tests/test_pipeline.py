@@ -9,6 +9,7 @@ from accelsim.cost.digital import durations_fs
 from accelsim.engine import run
 from accelsim.errors import InfeasibleError
 from accelsim.hardware.load import list_architectures, load_architecture
+from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline import evaluate
 from accelsim.workload.load import list_workloads, load_workload
 
@@ -60,15 +61,22 @@ LESS_IS_BETTER = ["memory.dram.latency_s", "op_overhead_cycles", "host.latency_s
 
 @settings(max_examples=60, deadline=None)
 @given(
-    name=st.sampled_from(["lstm", "mlp", "resnet-18", "rnnt-lm-fusion", "dblstm-hmm"]),
+    case=st.sampled_from(
+        [(name, 1) for name in ("lstm", "mlp", "resnet-18", "vgg-16", "bert-base", "rnnt-lm-fusion", "dblstm-hmm")]
+        + [(name, 8) for name in ("resnet-18", "resnet-20", "mobilenet-v2")]
+    ),
+    steady=st.booleans(),
     architecture=st.sampled_from(ARCHITECTURES),
     widest=st.booleans(),
     path=st.sampled_from(BETTER + LESS_IS_BETTER),
     base=st.floats(0.5, 4),
     factor=st.floats(1.01, 4),
 )
-def test_a_better_part_never_makes_the_whole_slower(name, architecture, widest, path, base, factor):
+def test_a_better_part_never_makes_the_whole_slower(case, steady, architecture, widest, path, base, factor):
     """The mapping is searched anew for both machines."""
+    name, batch = case
+    graph = workload(name) if batch == 1 else load_workload(name, batch=batch)
+    options = MappingOptions(resident_weights=steady)
     arch = load_architecture(architecture)
     precision = list(arch.description.array.units)[0 if widest else -1]
     nominal = arch.constants()[path].value
@@ -78,10 +86,10 @@ def test_a_better_part_never_makes_the_whole_slower(name, architecture, widest, 
     if path in ("vector.lanes",):
         before, after = round(before), round(after)
     try:
-        slow = evaluate(workload(name), arch.override({path: before}), precision)
+        slow = evaluate(graph, arch.override({path: before}), precision, options=options)
     except InfeasibleError:
         return
-    fast = evaluate(workload(name), arch.override({path: after}), precision)
+    fast = evaluate(graph, arch.override({path: after}), precision, options=options)
     assert fast.latency_s <= slow.latency_s * (1 + 1e-7)
 
 

@@ -153,25 +153,39 @@ class Row:
     _entries: dict[tuple[int, frozenset[str]], tuple[Entry, int] | None] = field(default_factory=dict)
 
     @cached_property
-    def stripe_live(self) -> list[float]:
-        """Bytes of stripes alive at each op of the body, halos and what waits for them included."""
+    def _live(self) -> list[float]:
+        """Bytes of stripes alive at each op of the body, and of rows that wait for an op behind convolutions."""
         body = self.body
         held = live_bytes(body, set(body.producers))
         if self.cut.rows == 1:
             return held
-        halos = [halo_bytes(op, body) for op in body.ops]
         roots = aliases(body)
-        waiting = [0.0] * len(body.ops)
         for name, made in body.producers.items():
             last = min(body.last_uses.get(name, made), len(body.ops) - 1)
-            shape = body.tensors[name].shape
-            rows = shape[2] if len(shape) > 3 else 1
-            lag = sum(1 for op in range(made + 1, last) if halos[op] > 0)
+            lag = self._halo_counts[last] - self._halo_counts[made + 1] if last > made else 0
             if name not in roots and lag:
-                for op in range(made, last + 1):
-                    waiting[op] += lag * body.tensors[name].bytes / rows
-        total = sum(halos)
-        return [each + total + more for each, more in zip(held, waiting, strict=True)]
+                shape = body.tensors[name].shape
+                waiting = lag * body.tensors[name].bytes / (shape[2] if len(shape) > 3 else 1)
+                held[made : last + 1] = [each + waiting for each in held[made : last + 1]]
+        return held
+
+    @cached_property
+    def _halos(self) -> list[float]:
+        """Bytes that stay on chip from stripe to stripe for each op of the body."""
+        return [halo_bytes(op, self.body) if self.cut.rows > 1 else 0.0 for op in self.body.ops]
+
+    @cached_property
+    def _halo_counts(self) -> list[int]:
+        """Ops with a halo before each op of the body."""
+        return list(accumulate((halo > 0 for halo in self._halos), initial=0))
+
+    @cached_property
+    def _halo_sums(self) -> list[float]:
+        return list(accumulate(self._halos, initial=0.0))
+
+    def stripe_bytes(self, first: int, last: int) -> float:
+        """Activations on chip, at most, while body ops ``first`` to ``last`` run."""
+        return max(self._live[first : last + 1]) + self._halo_sums[last + 1] - self._halo_sums[first]
 
     def weights(self, first: int, last: int) -> tuple[str, ...]:
         """Weights that body ops ``first`` to ``last`` read and that are not resident anyway."""
@@ -197,7 +211,7 @@ class Row:
 
     def fits(self, first: int, last: int) -> bool:
         """Whether stripes and weights of body ops ``first`` to ``last`` fit."""
-        return max(self.stripe_live[first : last + 1]) + self.weight_bytes(first, last) <= self.room.held_bytes
+        return self.stripe_bytes(first, last) + self.weight_bytes(first, last) <= self.room.held_bytes
 
     @cached_property
     def _exchanged(self) -> list[list[tuple[str, int, int]]]:
@@ -326,7 +340,7 @@ def _fused(row: Row, first: int, last: int, span: tuple[int, int]) -> Group | No
 
     def mapped() -> LoopMapping:
         ops = tuple(op for entry in found for op in entry.ops)
-        held, stripes = row.weight_bytes(first, last), max(row.stripe_live[first : last + 1])
+        held, stripes = row.weight_bytes(first, last), row.stripe_bytes(first, last)
         return LoopMapping(row.loop(first, last), ops, row.weights(first, last), held, held, 1, time_s, stripes)
 
     return Group(*span, time_s, mapped)

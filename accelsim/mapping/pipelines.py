@@ -140,7 +140,7 @@ def _held_bytes(row: Row, first: int, stages: Sequence[Stage], crossing: Sequenc
     """Scratchpad for activations: what each stage works on, what waits between stages, two samples at either end."""
     held, at, entry = 2 * io_bytes, first, 0
     for stage in stages:
-        held += max(row.stripe_live[at : at + len(stage.ops)]) + crossing[entry]
+        held += row.stripe_bytes(at, at + len(stage.ops) - 1) + crossing[entry]
         at += len(stage.ops)
         entry += sum(1 for op in stage.ops if not op.follows)
     return held

@@ -25,16 +25,16 @@ _SRL16_STAGES = 17
 def shift_fifo(width_bits: int, depth: int) -> Resources:
     """A stream FIFO of shift registers (style ``rtl``) with an output register.
 
-    A tap a bit; where a bit has three shift registers, or five to seven, the multiplexers of the slice do not do and LUTs
-    help. Up to 17 words two bits share a LUT once the stream is wide.
+    A tap a bit. Two, four and eight shift registers of a bit share the multiplexers of their slice; other counts are groups
+    of those, chosen between by LUTs. Up to 17 words two bits share a LUT once the stream is wide. A state of up to three
+    bits and the handshake fit one LUT a bit.
     """
     bits, chunks = address_bits(depth), max(-(-(depth - 1) // SRL_BITS), 1)
     srls = width_bits * chunks
     if depth <= _SRL16_STAGES:
         srls = min(width_bits, 8 * -(-width_bits // 16))
-    uneven = 0.557 * width_bits if chunks & (chunks - 1) else 0.0
-    deep = 0.061 * width_bits if chunks > 2 else 0.0
-    logic = 1.028 * width_bits - 1.3 + 4.26 * bits + uneven + deep
+    control = 3.5 + 2.58 * bits if bits <= 3 else 1.4 + 3.94 * bits
+    logic = 1.029 * width_bits + control + 0.573 * width_bits * (chunks.bit_count() - 1)
     return Resources(lut_logic=whole(logic), lut_srl=srls, ff=whole(1.029 * width_bits + bits + 5))
 
 

@@ -244,9 +244,7 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
             programming_us=Polynomial((0.16603222, 4.71806468, -8.48101252, 4.68961419)),
             drift_mean=_HERMES_DRIFT,
             drift_std=LogThenPolynomial(-0.0117, -0.0057, 0.0091, 0.04, 0.3055, Polynomial((0.0073, 0.0093, -0.0118))),
-            read=LogThenPolynomial(
-                -0.0117, -0.0069, 0.015, 0.04, 0.16, Polynomial((0.0123, 0.0211, -0.0280, 0.0069))
-            ),
+            read=LogThenPolynomial(-0.0117, -0.0069, 0.015, 0.04, 0.16, Polynomial((0.0123, 0.0211, -0.0280, 0.0069))),
             t0_s=300.0,
             t_read_s=512e-9,
             reference_g_max_us=20.7,

@@ -63,9 +63,7 @@ def _check(settings: CrossbarParameters) -> None:
             raise UnsupportedError("has no predicted standard deviation", field=name, remedy="draw products instead")
 
 
-def _shaped(
-    u: NDArray[np.float64], settings: CrossbarParameters
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shaped(u: NDArray[np.float64], settings: CrossbarParameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Outputs behind the S-shape, and its slope there."""
     step = 1e-6 * (1 + np.abs(u))
     here, above, below = u.copy(), u + step, u - step
@@ -74,9 +72,7 @@ def _shaped(
     return here, (above - below) / (2 * step)
 
 
-def _rounded_std(
-    mean: NDArray[np.float64], sigma: NDArray[np.float64], adc: Converter
-) -> NDArray[np.float64]:
+def _rounded_std(mean: NDArray[np.float64], sigma: NDArray[np.float64], adc: Converter) -> NDArray[np.float64]:
     """Standard deviation of a normal behind the ADC."""
     from scipy.special import ndtr
 

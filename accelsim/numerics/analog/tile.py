@@ -158,5 +158,3 @@ def _mean_output(crossbar: Crossbar, seed: Seed) -> float:
     if mean == 0:
         raise InputError("reads nothing but zeros, which no drift compensation can scale", field="weights")
     return mean
-
-

@@ -11,6 +11,7 @@ from accelsim.study.circuits.records import Circuit, CircuitEstimate
 __all__ = ["circuit", "estimate", "estimate_circuit", "known_circuits"]
 
 _HOMES = {
+    "adc": "adc",
     "dram": "dram",
     "mac": "mac",
     "sram": "sram",

@@ -13,6 +13,7 @@ from accelsim.study.validate.framework import Report, Target, files_of, run_targ
 __all__ = ["known_targets", "target", "validate", "with_models"]
 
 _HOMES = {
+    "aimc": "aimc",
     "chips": "chips",
     "fpga": "fpga",
     "numerics": "numerics",
