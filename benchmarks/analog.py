@@ -14,9 +14,9 @@ from collections.abc import Callable
 for _name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import numpy as np
+import numpy as np  # noqa: E402
 
-from accelsim.numerics.analog import Crossbar, crossbar_named, device_named, program_tile
+from accelsim.numerics.analog import Crossbar, crossbar_named, device_named, program_tile  # noqa: E402
 
 SIDE, BATCH = 512, 128
 ASKED = {"rasch-2023": 40_000, "rasch-2023-quantised": 100_000}

@@ -34,8 +34,7 @@ class MemoryShape:
 
 
 RAMB18_SHAPES = tuple(
-    MemoryShape(width, depth)
-    for width, depth in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+    MemoryShape(width, depth) for width, depth in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 )
 """A half block RAM of 18 Kbit in simple dual-port use; widths below 9 leave the parity bits idle."""
 BRAM36_SHAPES = tuple(
@@ -46,7 +45,8 @@ BRAM36_SHAPES = tuple(
 URAM_SHAPE = MemoryShape(72, 4096)
 """An UltraRAM has one shape."""
 LUTRAM_SHAPES = (MemoryShape(14, 32), MemoryShape(7, 64))
-"""The eight LUTs of a SLICEM as simple dual-port RAM: RAM32M16 and RAM64M8. The eighth LUT carries the write address."""
+"""The eight LUTs of a SLICEM as simple dual-port RAM: RAM32M16 and RAM64M8. The eighth LUT carries the write
+address."""
 SRL_BITS = 32
 """Stages of the shift register in one LUT (SRLC32E), with one tap that is chosen at run time."""
 
@@ -74,7 +74,8 @@ class Device(Authored):
         """What does not fit, the worst first.
 
         Args:
-            demand: by resource: ``lut``, ``lutram`` (LUTs as RAM or shift registers), ``ff``, ``bram18``, ``uram``, ``dsp``.
+            demand: by resource: ``lut``, ``lutram`` (LUTs as RAM or shift registers), ``ff``, ``bram18``, ``uram``,
+            ``dsp``.
 
         Raises:
             UnknownNameError: a resource that no device has.

@@ -27,7 +27,7 @@ from accelsim.workload.ops import Loop, Op
 
 __all__ = ["Entries", "Group", "GroupRoom", "Row", "StripedGraph", "find_groups"]
 
-_LONGEST_GROUP = 16
+_LONGEST_GROUP = 10
 """Entries of a depth-first group; bounds the search."""
 
 

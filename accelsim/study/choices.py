@@ -22,9 +22,9 @@ class MappingChoice:
         name: field of `MappingOptions`.
         on: whether the mapper might take it.
         taken: what it took, in words; empty where it took nothing.
-        without_s: latency with this choice alone switched off; infinite where the workload then fits nowhere, None
-            where it was not taken, and so gains nothing.
-        gain: ``without_s`` over the latency, at least 1.
+        without_s: latency with this choice alone switched off, as the mapper times it (at op detail the engine finds
+            the same); infinite where the workload then fits nowhere, None where it was not taken, and so gains nothing.
+        gain: ``without_s`` over the mapper's time with it, at least 1.
     """
 
     name: str
@@ -64,12 +64,12 @@ def _choice(run: Evaluation, name: str, taken: str) -> MappingChoice:
     if not taken or not on:
         return MappingChoice(name, on, "", None, 1.0)
     try:
-        without_s = evaluate(
-            run.workload, run.architecture, run.choice.argument, detail=run.detail, options=run.options.without(name)
-        ).latency_s
+        other = evaluate(run.workload, run.architecture, run.choice.argument, options=run.options.without(name))
+        without_s = other.mapping.time_s
     except InfeasibleError:
         without_s = float("inf")
-    return MappingChoice(name, on, taken, without_s, without_s / run.latency_s if run.latency_s > 0 else 1.0)
+    with_s = run.mapping.time_s
+    return MappingChoice(name, on, taken, without_s, without_s / with_s if with_s > 0 else 1.0)
 
 
 def _taken(mapping: WorkloadMapping) -> dict[str, str]:

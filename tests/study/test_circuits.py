@@ -11,6 +11,8 @@ from accelsim.errors import InputError, UnknownNameError
 from accelsim.study.circuits import circuit, estimate_circuit, known_circuits
 
 ASKED = {
+    "adc": {"bits": 8, "rate_hz": 1e9, "node_nm": 14},
+    "crossbar": {"inputs": 16, "outputs": 4},
     "sram": {"capacity_bytes": 65536, "node_nm": 7},
     "mac": {"format": "int8", "accumulator": "int32", "node_nm": 7},
     "dram": {"type": "hbm2", "bytes": 1024},
@@ -46,6 +48,9 @@ def test_the_entry_of_the_package():
         ("sram", {"capacity_bytes": 1024, "node_nm": 7, "ports": 1.5}, ["ports", "whole"]),
         ("sram", {"capacity_bytes": 1024, "node_nm": 1}, ["node_nm", "3 to 130"]),
         ("dram", {"type": "hbm5"}, ["'hbm3'"]),
+        ("adc", {"bits": 40, "rate_hz": 1e9, "node_nm": 14}, ["bits", "1 to 20"]),
+        ("adc", {"bits": 0, "rate_hz": 1e9, "node_nm": 14}, ["bits", "positive"]),
+        ("crossbar", {"inputs": 4, "outputs": 4, "input_signs": "negative"}, ["both, positive"]),
         ("mac", {"format": "int88", "node_nm": 7}, ["format", "'int8'"]),
         ("mac", {"format": "int8", "node_nm": 7, "accumulator": 32}, ["accumulator", "name"]),
     ],
@@ -76,7 +81,7 @@ def test_the_command(cli, refused):
 class TestHwcomponents:
     """The extra: with a stand-in for its packages, and with the packages where they are installed."""
 
-    @pytest.mark.parametrize("name", known_circuits())
+    @pytest.mark.parametrize("name", [each for each in known_circuits() if "hwcomponents" in circuit(each).models])
     def test_without_the_packages(self, name, monkeypatch):
         for package in ("hwcomponents_cacti", "hwcomponents_library", "hwcomponents_library.library.aladdin"):
             monkeypatch.setitem(sys.modules, package, None)

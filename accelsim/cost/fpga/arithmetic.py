@@ -1,8 +1,8 @@
 """Multipliers, multiply-accumulates, adder trees and dot products.
 
-Without DSP slices a product is a triangle of partial products that carry-save adders compress to two words, which one carry
-chain adds: LUTs grow with A B, and at the edges with A and B. Constants are calibrated on synthesis points of our own
-(docs/fpga.md), none of which has the operands of a reference row.
+Without DSP slices a product is a triangle of partial products that carry-save adders compress to two words, which one
+carry chain adds: LUTs grow with A B, and at the edges with A and B. Constants are calibrated on synthesis points of
+our own (docs/fpga.md), none of which has the operands of a reference row.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def multiplier(a_bits: int, b_bits: int, *, dsp: bool = False) -> Resources:
 
 
 def multiply_accumulate(a_bits: int, b_bits: int, guard_bits: int, *, dsp: bool = False) -> Resources:
-    """``acc <= clear ? a b : acc + a b`` with an accumulator of A + B + G bits: a carry chain, and a LUT a bit to clear it."""
+    """``acc <= clear ? a b : acc + a b`` with an accumulator of A + B + G bits: a carry chain, and a LUT a bit to
+    clear it."""
     total = a_bits + b_bits + guard_bits
     product = multiplier(a_bits, b_bits, dsp=dsp)
     return Resources(lut_logic=product.lut_logic + 2 * total, ff=total, dsp=product.dsp)
@@ -138,22 +139,25 @@ def _paired_tree_luts(operands: int, bits: int) -> int:
 
 
 def _pipelined_tree(operands: int, bits: int) -> Resources:
-    """Level by level; an odd word waits, and where it waits for three levels or more it does so in shift registers."""
-    found, left, width = Resources(), operands, bits
-    waiting, waits = 0, 0
+    """Level by level. An odd word waits in registers; a run of three or more (its own included) is a shift register."""
+    logic, shifts, registers = 0, 0, 0
+    left, width, run, run_bits = operands, bits, 0, 0
     while left > 1:
         pairs, odd = divmod(left, 2)
-        found += Resources(lut_logic=pairs * width, ff=pairs * (width + 1))
         if odd:
-            waiting, waits = (waiting if waits else width), waits + 1
-        if waits and (not odd or left == 1):
-            found, waits = found + _delay(waiting, waits), 0
+            # The last word of a level is odd again and again: an operand, or a sum, which has a register of its own.
+            if not run:
+                run, run_bits = int(width > bits), width
+            run += 1
+            registers += run_bits
+        elif run:
+            if run >= _SRL_FROM_STAGES:
+                shifts, registers = shifts + run_bits, registers - run * run_bits
+            run = 0
+        logic += pairs * width
+        registers += pairs * (width + 1)
         left, width = pairs + odd, width + 1
-    return found
-
-
-def _delay(bits: int, stages: int) -> Resources:
-    return Resources(lut_srl=bits) if stages >= _SRL_FROM_STAGES else Resources(ff=bits * stages)
+    return Resources(lut_logic=logic, lut_srl=shifts, ff=registers)
 
 
 def _at_least(least: int, **sizes: int) -> None:

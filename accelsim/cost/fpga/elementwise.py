@@ -13,8 +13,8 @@ _REQUANT_SUM, _REQUANT_OUTPUT, _REQUANT_CONTROL = 2.0, 1.0, 2.4
 def skip_adder(channels: int, bits: int, *, relu: bool) -> Resources:
     """Saturating sum of two signed words a channel, into a register.
 
-    The carry chain takes a LUT a bit. The clamp takes one a bit below the sign; with ReLU, which clamps at zero too, one a
-    bit. Exact on every synthesised point.
+    The carry chain takes a LUT a bit. The clamp takes one a bit below the sign; with ReLU, which clamps at zero too,
+    one a bit. Exact on every synthesised point.
     """
     _at_least_one(channels=channels, bits=bits)
     clamp = bits if relu else bits - 1

@@ -1,8 +1,8 @@
 """Ready/valid FIFOs of a generic description (no vendor core), by the memory that holds the words.
 
-All have a counter of the words inside; those with a RAM also a write and a read address. The constants are LUTs a bit of
-these counters, their comparators and enables, calibrated on synthesis points of our own (docs/fpga.md): W = 12 and depths
-from 2 to 32768, widths that no reference row has.
+All have a counter of the words inside; those with a RAM also a write and a read address. The constants are LUTs a bit
+of these counters, their comparators and enables, calibrated on synthesis points of our own (docs/fpga.md): W = 12 and
+depths from 2 to 32768, widths that no reference row has.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ FIFO_STYLES = ("srl", "lutram", "block", "auto")
 _SRL_RULE_BITS = 1024
 _SRL_LEAST_DEPTH = 3
 
-_SRL_CONTROL, _SRL_CONTROL_PER_BIT, _SRL_CONTROL_BITS = 1.0, 2.0, 7
+_SRL_CONTROL, _SRL_CONTROL_PER_BIT, _SRL_CONTROL_BITS = -1.0, 2.0, 8
 _RAM_CONTROL, _RAM_CONTROL_PER_BIT, _RAM_WRAP_PER_BIT, _BANK_DECODE = 9.5, 1.75, 0.6, 2.0
 _BLOCK_CONTROL, _BLOCK_CONTROL_PER_BIT, _BLOCK_BANK_DECODE = 7.3, 1.33, 1.0
 _BLOCK_CONTROL_AT = {6: 15, 7: 16, 8: 16, 9: 23, 10: 19, 11: 21, 12: 23, 13: 24, 14: 26, 15: 27}
-"""LUTs of the control by address bits where depths are powers of two, as synthesised; the line above lies among them."""
+"""LUTs of the control by address bits where depths are powers of two, as synthesised; the line above lies among
+them."""
 _BLOCK_WRAP_PER_BIT, _BLOCK_WRAP_FROM, _BLOCK_WRAP_LEAST = 2.8, 5, 2.0
 
 
@@ -76,7 +77,7 @@ def _wraps(depth: int) -> bool:
 def _shifting(width_bits: int, depth: int) -> Resources:
     # Four SRLs of a bit share the multiplexers of their slice; only what lies beyond takes LUTs.
     groups = -(-depth // (4 * SRL_BITS))
-    control = _SRL_CONTROL + _SRL_CONTROL_PER_BIT * min(address_bits(depth), _SRL_CONTROL_BITS)
+    control = _SRL_CONTROL + _SRL_CONTROL_PER_BIT * min(count_bits(depth), _SRL_CONTROL_BITS)
     if depth < _SRL_LEAST_DEPTH:  # too short for a shift register: words in flip-flops, and a LUT a bit to choose one
         return Resources(lut_logic=whole(control) + width_bits, ff=count_bits(depth) + depth * width_bits)
     return Resources(

@@ -1,8 +1,8 @@
 """Nodes of a FINN accelerator as Vivado synthesises them, each from its parameters.
 
-Every form follows the circuit; its constants were calibrated on two thirds of the nodes of one published build (FINN+ with
-Vivado 2022.2 on an XCZU7EV, docs/fpga.md), which hold 4- and 5-bit activations and 3-bit weights. Farther from those a node
-is an extrapolation.
+Every form follows the circuit; its constants were calibrated on two thirds of the nodes of one published build (FINN+
+with Vivado 2022.2 on an XCZU7EV, docs/fpga.md), which hold 4- and 5-bit activations and 3-bit weights. Farther from
+those a node is an extrapolation.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _SRL16_STAGES = 17
 def shift_fifo(width_bits: int, depth: int) -> Resources:
     """A stream FIFO of shift registers (style ``rtl``) with an output register.
 
-    A tap a bit. Two, four and eight shift registers of a bit share the multiplexers of their slice; other counts are groups
-    of those, chosen between by LUTs. Up to 17 words two bits share a LUT once the stream is wide. A state of up to three
-    bits and the handshake fit one LUT a bit.
+    A tap a bit. Two, four and eight shift registers of a bit share the multiplexers of their slice; other counts are
+    groups of those, chosen between by LUTs. Up to 17 words two bits share a LUT once the stream is wide. A state of up
+    to three bits and the handshake fit one LUT a bit.
     """
     bits, chunks = address_bits(depth), max(-(-(depth - 1) // SRL_BITS), 1)
     srls = width_bits * chunks
@@ -41,8 +41,8 @@ def shift_fifo(width_bits: int, depth: int) -> Resources:
 def block_fifo(width_bits: int, depth: int) -> Resources:
     """A stream FIFO of block RAM (style ``vivado``, the vendor's AXI stream FIFO).
 
-    The core rounds words up to bytes and lays its columns out for those; bits that are never read are then removed, so that
-    the last column may shrink to a RAMB18.
+    The core rounds words up to bytes and lays its columns out for those; bits that are never read are then removed, so
+    that the last column may shrink to a RAMB18.
     """
     bits = address_bits(depth)
     return Resources(lut_logic=whole(7.52 * bits - 14.5), ff=17 + 4 * bits, bram18=_stream_blocks(width_bits, depth))
@@ -97,17 +97,19 @@ class SlidingWindow:
 
 
 def sliding_window(unit: SlidingWindow) -> Resources:
-    """A sliding-window unit whose buffer is distributed RAM; the multiplexers of its banks are a third beyond the cells."""
+    """A sliding-window unit whose buffer is distributed RAM; the multiplexers of its banks are a third beyond the
+    cells."""
     cell = LUTRAM_SHAPES[1]
     banks = -(-unit.buffered_words // cell.depth)
     cells = banks * -(-unit.simd * unit.bits // cell.width_bits)
     bits = address_bits(unit.buffered_words)
-    return Resources(lut_logic=whole(174 + 2.7 * cells), lut_lutram=8 * cells, ff=whole(10.3 * bits))
+    return Resources(lut_logic=whole(72.4 + 9.48 * bits + 2.53 * cells), lut_lutram=8 * cells, ff=whole(10.3 * bits))
 
 
 @dataclass(frozen=True, slots=True)
 class VectorUnit:
-    """A matrix-vector-activation unit (MVAU): ``width`` x ``height`` weights, folded to ``simd`` inputs and ``pe`` outputs."""
+    """A matrix-vector-activation unit (MVAU): ``width`` x ``height`` weights, folded to ``simd`` inputs and ``pe``
+    outputs."""
 
     width: int
     height: int
@@ -127,8 +129,8 @@ class VectorUnit:
 def vector_unit(unit: VectorUnit, memory: str = "internal_decoupled") -> Resources:
     """An MVAU (HLS) with its weights streamed from an own memory.
 
-    The input vector is kept in registers while the outputs take their turns: a multiplexer and an enable for each of its
-    words. Thresholds are compared in the unit.
+    The input vector is kept in registers while the outputs take their turns: a multiplexer and an enable for each of
+    its words. Thresholds are compared in the unit.
 
     Raises:
         UnsupportedError: weights elsewhere.
@@ -146,7 +148,8 @@ def vector_unit(unit: VectorUnit, memory: str = "internal_decoupled") -> Resourc
     weights = _weight_blocks(lanes * unit.weight_bits, unit.width * unit.height // lanes)
     extra = 0 if unit.simd <= 2 else 1 + (unit.in_bits <= 4)
     return Resources(
-        lut_logic=whole(max(logic, 100)), ff=whole(max(registers, 100)), bram18=weights, dsp=unit.pe * (unit.simd + extra),
+        lut_logic=whole(max(logic, 100)), ff=whole(max(registers, 100)), bram18=weights,
+        dsp=unit.pe * (unit.simd + extra),
     )  # fmt: skip
 
 

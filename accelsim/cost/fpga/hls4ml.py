@@ -1,13 +1,16 @@
-"""Stream FIFOs of hls4ml as Vivado synthesises them."""
+"""hls4ml: stream FIFOs as Vivado synthesises them, and dense networks as its HLS tool estimates them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 from accelsim.cost.fpga.fifo import rule_style
 from accelsim.cost.fpga.memory import BlockRams, address_bits, shift_register
 from accelsim.cost.fpga.resources import Resources, whole
 from accelsim.errors import InputError
 
-__all__ = ["stream_fifo"]
+__all__ = ["dense_network", "stream_fifo"]
 
 _DEEP = 4096
 _DEEP_COLUMN_BITS = 9
@@ -40,3 +43,25 @@ def _blocks(width_bits: int, depth: int) -> BlockRams:
     if depth <= _DEEP // 2:
         return BlockRams(0, -(-width_bits // 18))
     return BlockRams(0, -(-width_bits // _DEEP_COLUMN_BITS) * -(-depth // _DEEP))
+
+
+def dense_network(widths: Sequence[int], bits: int, reuse: int) -> Resources:
+    """Look-up tables and flip-flops of a dense network (resource strategy) by the estimate of Vitis HLS 2023.2; no
+    more.
+
+    A regression, not a circuit: every input and output of a layer costs its port and registers, whatever its bits, and
+    each multiplier that works at a time costs LUTs with its bits. Calibrated on rows of the wa-hls4ml data set
+    (docs/fpga.md).
+
+    Args:
+        widths: inputs, then the outputs of every layer.
+        reuse: products that one multiplier computes in turn.
+    """
+    if len(widths) < 2 or min(*widths, bits, reuse) < 1:
+        raise InputError("must be two or more widths, bits and reuse of 1 or more", field="widths, bits, reuse",
+                         value=f"{tuple(widths)}, {bits}, {reuse}")  # fmt: skip
+    inputs, outputs = sum(widths[:-1]), sum(widths[1:])
+    at_a_time = sum(-(-left * right // reuse) for left, right in pairwise(widths))
+    logic = 40.7 * inputs + 67.5 * outputs + 0.96 * inputs * bits + 40.6 * at_a_time * bits
+    registers = 57 * inputs + 48.3 * outputs - 1328 * (len(widths) - 1)
+    return Resources(lut_logic=whole(logic), ff=whole(registers))

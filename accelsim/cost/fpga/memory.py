@@ -75,7 +75,8 @@ def _banks(shape: MemoryShape, depth: int) -> int:
 
 
 def prefers_lut_ram(width_bits: int, depth: int) -> bool:
-    """Whether Yosys takes distributed RAM where it may choose: the share of the cells that is used, against block RAM."""
+    """Whether Yosys takes distributed RAM where it may choose: the share of the cells that is used, against block
+    RAM."""
     share = min(_banks(shape, depth) * width_bits / shape.width_bits for shape in LUTRAM_SHAPES)
     found = block_rams(width_bits, depth)
     return _LUT_CELL_COST * share < _RAMB18_COST * found.ramb18 + _RAMB36_COST * found.ramb36
@@ -92,5 +93,10 @@ def ultra_rams(width_bits: int, depth: int) -> Resources:
 
 
 def mux_luts(ways: int) -> int:
-    """LUTs of one bit of a multiplexer: a LUT6 takes four ways, and each further one three more."""
-    return -(-(ways - 1) // 3)
+    """LUTs of one bit of a multiplexer with binary select: a LUT6 takes four ways, and another chooses among those."""
+    if ways <= 4:
+        return int(ways > 1)
+    groups = -(-ways // 4)
+    rest = ways - 4 * (groups - 1)
+    merged = groups == 2 and rest == 2  # two ways fit the LUT that chooses
+    return groups - 1 + (rest > 1) + mux_luts(groups) - merged

@@ -25,8 +25,8 @@ _TAPS = 9
 _CONVOLUTIONS = 2
 
 _SELECTED_WEIGHT_LUTS = 11
-"""A multiplier in LUTs whose weight comes from a counter compresses worse than one with registered operands: LUTs more a
-multiplier. Calibrated on the two blocks without skip and without DSP slices."""
+"""A multiplier in LUTs whose weight comes from a counter compresses worse than one with registered operands: LUTs more
+a multiplier. Calibrated on the two blocks without skip and without DSP slices."""
 _STREAM_FF, _PIPELINE_FF, _CONTROL_FF = 15, 5.5, 4
 """Flip-flops of a convolution: a channel bit (with log2 C more), a channel and level of its tree, an address bit.
 Calibrated on the five blocks without skip."""

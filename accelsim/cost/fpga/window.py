@@ -23,7 +23,8 @@ _WINDOW_BEHIND_SRL = 7
 """The newest pixel of two lines is the output of a shift register, not a register of its own."""
 _WRAP_PER_COUNTER = 4
 _BANK_DECODE = 3.6
-"""LUTs a bank: its write enable, and its share of holding the choice until the word is read. Calibrated on WD 224, CB 8."""
+"""LUTs a bank: its write enable, and its share of holding the choice until the word is read. Calibrated on WD 224,
+CB 8."""
 _SINGLE_PORT_CELL_DEPTH, _SINGLE_PORT_CELL_BITS = 32, 16
 
 

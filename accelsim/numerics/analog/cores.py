@@ -54,8 +54,9 @@ class CellCore:
                 raise UnknownNameError(name, str(getattr(self, name)), words, field=name)
         for name in ("weight_bits", "cell_bits", "dac_bits", "adc_bits"):
             bits = getattr(self, name)
-            if isinstance(bits, bool) or not isinstance(bits, int) or not (bits == 0 or 1 <= bits <= _MOST_BITS):
-                raise InputError(f"must be 0 to {_MOST_BITS}", field=name, value=bits)
+            least = 2 if name == "dac_bits" or (name, self.adc_levels) == ("adc_bits", "sign_magnitude") else 1
+            if isinstance(bits, bool) or not isinstance(bits, int) or not (bits == 0 or least <= bits <= _MOST_BITS):
+                raise InputError(f"must be {least} to {_MOST_BITS}, or 0 for none", field=name, value=bits)
         if not 0 <= self.off_share < 1:
             raise InputError("must be 0 or more, and less than 1", field="off_share", value=self.off_share)
         if self.adc_bits and len(self.adc_ranges) != self.slices:
@@ -77,8 +78,10 @@ class CellCore:
         limit = 1.0 if self.dac_bits else math.inf
         x = checked_matrix(inputs, "inputs", w.shape[1], limit).astype(np.float64)
         largest = float(np.abs(w).max()) or 1.0
-        x = _rounded(x, 2 ** (self.dac_bits - 1) - 1 if self.dac_bits > 1 else 0)
-        return largest * (self._sliced(w / largest, x) if self.style == "bit_sliced" else self._paired(w / largest, x))
+        x = _rounded(x, 2 ** (self.dac_bits - 1) - 1 if self.dac_bits else 0)
+        compute = self._sliced if self.style == "bit_sliced" else self._paired
+        found: NDArray[np.float64] = compute(w / largest, x) * largest
+        return found
 
     def _paired(self, w: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         levels = 2**self.cell_bits - 1
@@ -98,7 +101,8 @@ class CellCore:
             part = magnitude >> (bits * index) & (2**bits - 1)
             current = x @ (sign * part / (2**bits - 1)).T
             total += self._read(current, index) * (2**bits - 1) * 2.0 ** (bits * index)
-        return total / whole
+        found: NDArray[np.float64] = total / whole
+        return found
 
     def _read(self, currents: NDArray[np.float64], index: int) -> NDArray[np.float64]:
         """Through the ADC; cells that do not close leave a smaller swing, which is made up for behind it."""
@@ -110,7 +114,7 @@ class CellCore:
             step = (high - low) / (2**self.adc_bits - 1)
             found = np.clip(np.rint((currents * swing - low) / step) * step + low, low, high)
         else:
-            step = max(abs(low), abs(high)) / max(2 ** (self.adc_bits - 1) - 1, 1)
+            step = max(abs(low), abs(high)) / (2 ** (self.adc_bits - 1) - 1)
             found = np.clip(np.rint(currents * swing / step) * step, low, high)
         result: NDArray[np.float64] = found / swing
         return result
@@ -118,4 +122,5 @@ class CellCore:
 
 def _rounded(values: NDArray[np.float64], levels: int) -> NDArray[np.float64]:
     """To multiples of 1 / levels; 0 levels round nothing."""
-    return np.rint(values * levels) / levels if levels else values
+    rounded: NDArray[np.float64] = np.rint(values * levels) / levels if levels else values
+    return rounded

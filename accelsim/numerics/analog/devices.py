@@ -29,15 +29,15 @@ class Device(Protocol):
     @property
     def g_max_us(self) -> float: ...
 
-    def programmed_us(self, target_us: Floats, z: Floats) -> Floats:
+    def programmed_us(self, target_us: Floats, z: Floats, /) -> Floats:
         """What a target becomes right after programming."""
         ...
 
-    def memory(self, target_us: Floats, z: Floats) -> Floats:
+    def memory(self, target_us: Floats, z: Floats, /) -> Floats:
         """What is kept of a target: whatever `read_us` needs beside the programmed conductance."""
         ...
 
-    def read_us(self, programmed_us: Floats, memory: Floats, time_s: float, z: Floats) -> Floats:
+    def read_us(self, programmed_us: Floats, memory: Floats, time_s: float, z: Floats, /) -> Floats:
         """What is read ``time_s`` after programming."""
         ...
 
@@ -74,13 +74,13 @@ class IdealDevice:
     def __post_init__(self) -> None:
         _check(self, "ideal device")
 
-    def programmed_us(self, target_us: Floats, z: Floats) -> Floats:
+    def programmed_us(self, target_us: Floats, _z: Floats, /) -> Floats:
         return target_us
 
-    def memory(self, target_us: Floats, z: Floats) -> Floats:
+    def memory(self, target_us: Floats, _z: Floats, /) -> Floats:
         return target_us
 
-    def read_us(self, programmed_us: Floats, memory: Floats, time_s: float, z: Floats) -> Floats:
+    def read_us(self, programmed_us: Floats, _memory: Floats, _time_s: float, _z: Floats, /) -> Floats:
         return programmed_us
 
 
@@ -192,11 +192,11 @@ class RelaxingDevice:
     def programmed_us(self, target_us: Floats, z: Floats) -> Floats:
         return self._spread_us(target_us, 0, z)
 
-    def memory(self, target_us: Floats, z: Floats) -> Floats:
+    def memory(self, target_us: Floats, _z: Floats, /) -> Floats:
         """The targets: later spreads are measured from them."""
         return target_us
 
-    def read_us(self, programmed_us: Floats, memory: Floats, time_s: float, z: Floats) -> Floats:
+    def read_us(self, _programmed_us: Floats, memory: Floats, time_s: float, z: Floats, /) -> Floats:
         """What is read at one of ``times_s``.
 
         Raises:

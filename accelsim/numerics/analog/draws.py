@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import InputError
 
-__all__ = ["Draws", "Floats", "Normals", "Seed", "Stage", "standard_normals"]
+__all__ = ["Draws", "Floats", "Normals", "Purpose", "Seed", "Stage", "generator", "standard_normals"]
 
 Floats = NDArray[np.floating[Any]]
 Seed = int | np.random.Generator
 Stage = Literal["input", "weight", "output"]
+Purpose = Literal["product", "columns", "program", "read"]
 
 _UNIT = np.float32(2.0**-32)
 _TURN = np.float32(2 * math.pi * 2.0**-32)
+
+
+def generator(seed: Seed, purpose: Purpose) -> np.random.Generator:
+    """The generator of a seed: another one for each purpose, so that one seed may serve them all. Generators pass.
+
+    Raises:
+        InputError: a seed that is no whole number of 0 or more.
+    """
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError("must be a whole number of 0 or more, or a generator", field="seed", value=seed)
+    return np.random.default_rng((seed, get_args(Purpose).index(purpose)))
 
 
 def standard_normals(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any = np.float32) -> Floats:
@@ -47,7 +61,7 @@ def standard_normals(rng: np.random.Generator, shape: tuple[int, ...], dtype: An
     return out[:size].reshape(shape)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Normals:
     """Standard normals to use instead of drawing, each (vectors, inputs) or (vectors, outputs).
 
@@ -63,11 +77,11 @@ class Normals:
 class Draws:
     """Random numbers of one product."""
 
-    def __init__(self, seed: Seed | None, given: Normals | None) -> None:
+    def __init__(self, seed: Seed | None, given: Normals | None, purpose: Purpose = "product") -> None:
         if given is not None and seed is not None:
             raise InputError("cannot be given beside normals", field="seed", value=seed)
         self.given = given
-        self._seed = seed
+        self._seed, self._purpose = seed, purpose
         self._rng: np.random.Generator | None = None
 
     @property
@@ -81,7 +95,7 @@ class Draws:
             if self._seed is None:
                 raise InputError("is missing, and this crossbar is random", field="seed",
                                  remedy="give a seed, or normals for every stage")  # fmt: skip
-            self._rng = np.random.default_rng(self._seed)
+            self._rng = generator(self._seed, self._purpose)
         return self._rng
 
     def normals(self, stage: Stage, like: Floats, rows: NDArray[np.intp] | None, turn: int = 0) -> Floats:

@@ -22,8 +22,8 @@ from accelsim.numerics.analog.wires import drop_fraction, drop_profile
 
 __all__ = ["Crossbar", "Product", "applied_inputs", "checked_matrix", "input_scale", "s_shape"]
 
-_ASSUMED_MEAN_WEIGHT = 0.6
-"""Of the worst case that ``abs_max_np_sum`` scales for (Gokmen et al., Frontiers in Neuroscience 11, 2017)."""
+_ASSUMED_WEIGHT = 0.6
+"""Weight of every input in the sum that ``abs_max_np_sum`` scales for, as in aihwkit."""
 
 
 def checked_matrix(values: ArrayLike, field: str, columns: int | None = None, limit: float = math.inf) -> Floats:
@@ -48,7 +48,7 @@ def checked_matrix(values: ArrayLike, field: str, columns: int | None = None, li
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """What a crossbar returned.
 
@@ -63,7 +63,7 @@ class Product:
     clipped: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crossbar:
     """Weights in an array of devices.
 
@@ -83,7 +83,9 @@ class Crossbar:
     weight_limit: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", checked_matrix(self.weights, "weights", limit=self.weight_limit))
+        weights = checked_matrix(self.weights, "weights", limit=self.weight_limit).copy()
+        weights.flags.writeable = False
+        object.__setattr__(self, "weights", weights)
         if not 0 < self.g_max_us < math.inf:
             raise InputError("must be positive", field="g_max_us", value=self.g_max_us)
 
@@ -106,7 +108,9 @@ class Crossbar:
         size = self.weights.shape[1]
         if self.parameters.input_noise > 0 or self.parameters.perfect:  # noise reaches every row
             return self.product(np.eye(size, dtype=self.weights.dtype), seed).outputs
-        return self._managed(np.ones((size, 1), self.weights.dtype), Draws(seed, None), diagonal=True).outputs
+        return self._managed(
+            np.ones((size, 1), self.weights.dtype), Draws(seed, None, "columns"), diagonal=True
+        ).outputs
 
     @cached_property
     def _transposed(self) -> Floats:
@@ -261,7 +265,7 @@ def input_scale(x: Floats, settings: CrossbarParameters, rule: str) -> Floats:
         return largest
     bound = settings.adc.bound if math.isfinite(settings.adc.bound) else 1.0
     sums = np.maximum(np.maximum(x, 0).sum(axis=1), -np.minimum(x, 0).sum(axis=1))
-    wanted = sums * kind(_ASSUMED_MEAN_WEIGHT / bound)
+    wanted = sums * kind(_ASSUMED_WEIGHT / bound)
     if settings.dac.resolution is not None:
         wanted = np.minimum(wanted, largest * kind(settings.largest_resolution_share / settings.dac.resolution))
     chosen: Floats = np.maximum(largest, wanted)

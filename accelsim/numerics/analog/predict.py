@@ -10,10 +10,10 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from accelsim.errors import UnsupportedError
-from accelsim.numerics.analog.draws import Draws
+from accelsim.numerics.analog.draws import Draws, Floats
 from accelsim.numerics.analog.mvm import Crossbar, applied_inputs, checked_matrix, input_scale, s_shape
 from accelsim.numerics.analog.parameters import Converter, CrossbarParameters
 
@@ -21,9 +21,11 @@ __all__ = ["predicted_std"]
 
 _REACH = 7.0
 """Standard deviations on each side of the mean that levels are summed over."""
+_MANY_STEPS = 8.0
+_LEAST_STD = 1e-12
 
 
-def predicted_std(crossbar: Crossbar, inputs: ArrayLike) -> NDArray[np.float64]:
+def predicted_std(crossbar: Crossbar, inputs: ArrayLike) -> Floats:
     """Standard deviation of each output over repeated products, (vectors, outputs).
 
     Raises:
@@ -46,8 +48,7 @@ def predicted_std(crossbar: Crossbar, inputs: ArrayLike) -> NDArray[np.float64]:
     variance = variance + (0.0 if spread is None else spread)
     mean, slope = _shaped(sums, settings)
     sigma = np.sqrt(slope**2 * variance + settings.output_noise**2)
-    found: NDArray[np.float64] = _rounded_std(mean, sigma, settings.adc)
-    return found * (scale * abs(settings.output_scale))[:, None]
+    return _converted_std(mean, sigma, settings.adc) * (scale * abs(settings.output_scale))[:, None]
 
 
 def _check(settings: CrossbarParameters) -> None:
@@ -63,7 +64,7 @@ def _check(settings: CrossbarParameters) -> None:
             raise UnsupportedError("has no predicted standard deviation", field=name, remedy="draw products instead")
 
 
-def _shaped(u: NDArray[np.float64], settings: CrossbarParameters) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _shaped(u: Floats, settings: CrossbarParameters) -> tuple[Floats, Floats]:
     """Outputs behind the S-shape, and its slope there."""
     step = 1e-6 * (1 + np.abs(u))
     here, above, below = u.copy(), u + step, u - step
@@ -72,22 +73,48 @@ def _shaped(u: NDArray[np.float64], settings: CrossbarParameters) -> tuple[NDArr
     return here, (above - below) / (2 * step)
 
 
-def _rounded_std(mean: NDArray[np.float64], sigma: NDArray[np.float64], adc: Converter) -> NDArray[np.float64]:
-    """Standard deviation of a normal behind the ADC."""
-    from scipy.special import ndtr
-
+def _converted_std(mean: Floats, sigma: Floats, adc: Converter) -> Floats:
+    """Standard deviation of a normal behind the ADC, which rounds and clips."""
     step = adc.resolution
     if step is None:
-        return np.array(sigma)
+        return _clipped_std(mean, sigma, adc.bound)
+    if float(sigma.max()) > _MANY_STEPS * step:  # rounding is noise of its own
+        return _clipped_std(mean, np.sqrt(sigma**2 + step**2 / 12), adc.bound)
+    return _rounded_std(mean, sigma, step, adc.bound)
+
+
+def _rounded_std(mean: Floats, sigma: Floats, step: float, bound: float) -> Floats:
+    """The sum over all levels that a normal may reach."""
+    from scipy.special import ndtr
+
     reach = math.ceil(_REACH * float(sigma.max()) / step) + 1
     centre = np.rint(mean / step)
     first, second = np.zeros_like(mean), np.zeros_like(mean)
-    safe = np.maximum(sigma, 1e-12 * step)
+    safe = np.maximum(sigma, _LEAST_STD * step)
     for offset in range(-reach, reach + 1):
         level = centre + offset
         share = ndtr(((level + 0.5) * step - mean) / safe) - ndtr(((level - 0.5) * step - mean) / safe)
-        value = np.clip(level * step, -adc.bound, adc.bound) - mean
+        value = np.clip(level * step, -bound, bound) - mean
         first += share * value
         second += share * value**2
-    found: NDArray[np.float64] = np.sqrt(np.maximum(second - first**2, 0))
+    found: Floats = np.sqrt(np.maximum(second - first**2, 0))
+    return found
+
+
+def _clipped_std(mean: Floats, sigma: Floats, bound: float) -> Floats:
+    """The censored normal: what lies beyond a bound lies on it."""
+    if math.isinf(bound):
+        return sigma
+    from scipy.special import ndtr
+
+    safe = np.maximum(sigma, _LEAST_STD * bound)
+    low, high = (-bound - mean) / safe, (bound - mean) / safe
+    density_low, density_high = (np.exp(-(each**2) / 2) / math.sqrt(2 * math.pi) for each in (low, high))
+    below, above, slope = ndtr(low), ndtr(-high), density_low - density_high
+    inside = 1 - below - above
+    shift = -bound - mean, bound - mean  # moments about the mean, so that nothing large cancels
+    first = shift[0] * below + shift[1] * above + safe * slope
+    second = shift[0] ** 2 * below + shift[1] ** 2 * above
+    second += safe**2 * (inside + low * density_low - high * density_high)
+    found: Floats = np.sqrt(np.maximum(second - first**2, 0))
     return found

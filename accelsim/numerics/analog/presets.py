@@ -34,7 +34,7 @@ CROSSBARS: Mapping[str, CrossbarParameters] = MappingProxyType(
         "rasch-2023-quantised": replace(
             _RASCH_2023, weight_noise=0.0, weight_noise_kind="none", ir_drop=0.0, output_noise=0.0
         ),
-        # Inputs scaled to their own maximum, and vectors that clip repeated: the general-purpose setting of aihwkit 1.1.
+        # Inputs scaled to their own maximum, vectors that clip repeated: the general-purpose setting of aihwkit 1.1.
         "managed-9bit": CrossbarParameters(
             dac=Converter(1.0, 126.0),
             adc=Converter(12.0, 510.0),

@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import InputError
 from accelsim.numerics.analog.devices import Device, checked_time_s
-from accelsim.numerics.analog.draws import Floats, Seed, standard_normals
+from accelsim.numerics.analog.draws import Floats, Purpose, Seed, generator, standard_normals
 from accelsim.numerics.analog.mvm import Crossbar, checked_matrix
 from accelsim.numerics.analog.parameters import CrossbarParameters
 
 __all__ = ["PairNormals", "ProgrammedWeights", "Tile", "program", "program_tile"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PairNormals:
     """Standard normals of the two devices of each weight, each in the shape of the weights."""
 
@@ -24,7 +24,7 @@ class PairNormals:
     minus: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ProgrammedWeights:
     """Weights as they were programmed.
 
@@ -52,7 +52,7 @@ class ProgrammedWeights:
         largest = float(np.abs(self.weights).max())
         scale = self.device.g_max_us / largest if largest else 1.0
         plus = self.weights > 0
-        z = _chosen(plus, normals) if normals is not None else _drawn(seed, 1, self.weights)[0]
+        z = _chosen(plus, normals) if normals is not None else _drawn(seed, "read", 1, self.weights)[0]
         held = np.abs(self.weights)
         held *= kind(scale)
         read = self.device.read_us(held, self.memory, time_s, z)
@@ -82,7 +82,7 @@ def program(
     target = checked_matrix(weights, "weights")
     largest = float(np.abs(target).max())
     kind, scale = target.dtype.type, device.g_max_us / largest if largest else 1.0
-    drawn = iter(_drawn(seed, 2 * (programming is None) + (drift is None), target))
+    drawn = iter(_drawn(seed, "program", 2 * (programming is None) + (drift is None), target))
     z_plus, z_minus = (next(drawn), next(drawn)) if programming is None else (programming.plus, programming.minus)
     held = target * kind(scale)
     plus_us, minus_us = np.maximum(held, 0), np.maximum(-held, 0)
@@ -95,12 +95,12 @@ def program(
     return ProgrammedWeights(device, signed, memory)
 
 
-def _drawn(seed: Seed | None, count: int, like: Floats) -> list[Floats]:
+def _drawn(seed: Seed | None, purpose: Purpose, count: int, like: Floats) -> list[Floats]:
     if not count:
         return []
     if seed is None:
         raise InputError("is missing, and devices are random", field="seed", remedy="give a seed, or all normals")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, purpose)
     return [standard_normals(rng, like.shape, like.dtype) for _ in range(count)]
 
 
@@ -110,7 +110,7 @@ def _chosen(plus: NDArray[np.bool_], normals: PairNormals) -> Floats:
     return np.where(plus, normals.plus, normals.minus)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tile:
     """A programmed tile behind its converters.
 
@@ -144,7 +144,7 @@ def program_tile(weights: ArrayLike, device: Device, parameters: CrossbarParamet
     Raises:
         InputError: weights that are no finite matrix, or out of range.
     """
-    rng = np.random.default_rng(seed)
+    rng = generator(seed, "program")
     programmed = program(checked_matrix(weights, "weights", limit=1.0), device, rng)
     return Tile(programmed, parameters, _mean_output(_crossbar(programmed.weights, parameters, device), rng))
 

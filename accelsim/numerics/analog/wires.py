@@ -23,8 +23,8 @@ _LARGEST_DEVICES = 512 * 512
 def drop_fraction(load: Floats) -> Floats:
     """Share of the far inputs that is lost, c = a (0.5 - 0.2 a + 0.05 a^2), for a load a (dimensionless).
 
-    a is the number of inputs times the current of an output over what a wire segment would carry. A fit to circuit
-    simulations of Rasch et al., Nature Communications 14, 2023.
+    a is the number of inputs times the current of an output over what a wire segment would carry at full voltage. The
+    polynomial of Rasch et al., Nature Communications 14, 2023.
     """
     kind = load.dtype.type
     share: Floats = kind(0.05) * load
@@ -128,7 +128,7 @@ def _potentials(
     return potentials
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class WireComparison:
     """Outputs in units of the array, (vectors, outputs): without drop, by the polynomial and by nodal analysis."""
 

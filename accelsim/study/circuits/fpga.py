@@ -41,7 +41,7 @@ class _Entry:
 
     Attributes:
         aliases: key of `ALIASES`.
-        band: largest relative errors of LUT and FF on rows that set no constant.
+        band: relative errors of LUT and FF that no validation row of its family went beyond.
     """
 
     description: str
@@ -64,6 +64,7 @@ _WIDTH, _DEPTH = _whole("width_bits", "bits of a word"), _whole("depth", "words"
 _A, _B = _whole("a_bits", "bits of one operand"), _whole("b_bits", "bits of the other")
 _DSP = _flag("dsp", "1 where DSP slices may be used", 0)
 _CHANNELS, _BITS = _whole("channels", "channels of a pixel"), _whole("bits", "bits of an element")
+_TREE = (_whole("operands", "words"), _whole("bits", "of a word"))
 _RELU = _flag("relu", "1 to clamp at zero", 0)
 
 
@@ -99,11 +100,11 @@ _ENTRIES: dict[str, _Entry] = {
         ), band=(0.06, 0.0),
     ),
     "addertree": _Entry(
-        "Sum of N signed words, one output register.", "tree", (_whole("operands", "words"), _whole("bits", "of a word")),
+        "Sum of N signed words, one output register.", "tree", _TREE,
         lambda v: arithmetic.adder_tree(v.whole("operands"), v.whole("bits")), band=(0.08, 0.0),
     ),
     "addertree_pipe": _Entry(
-        "Sum of N signed words, a register a level.", "tree", (_whole("operands", "words"), _whole("bits", "of a word")),
+        "Sum of N signed words, a register a level.", "tree", _TREE,
         lambda v: arithmetic.adder_tree(v.whole("operands"), v.whole("bits"), pipelined=True), band=(0.02, 0.02),
     ),
     "dot": _Entry(
@@ -137,7 +138,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "resblock": _Entry(
         "A streaming residual block of two 3 x 3 convolutions.", "block",
-        (Parameter("skips", "word", "none, long (around both) or short (around each)", "long", ("none", "long", "short")),
+        (Parameter("skips", "word", "long: around both, short: around each", "long", ("none", "long", "short")),
          _whole("width", "pixels of a line"), _CHANNELS, _BITS,
          Parameter("depth", "whole", "pixels of each skip FIFO", optional=True),
          Parameter("style", "word", "of the skip FIFOs", "rule", FIFO_CHOICES), _DSP),
@@ -149,7 +150,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "finn_fifo_rtl": _Entry(
         "A FINN stream FIFO of shift registers.", "fifo", (_WIDTH, _DEPTH),
-        lambda v: finn.shift_fifo(v.whole("width_bits"), v.whole("depth")), _VIVADO_FINN, (0.35, 0.5),
+        lambda v: finn.shift_fifo(v.whole("width_bits"), v.whole("depth")), _VIVADO_FINN, (0.45, 0.55),
     ),
     "finn_fifo_vivado": _Entry(
         "A FINN stream FIFO of block RAM.", "fifo", (_WIDTH, _DEPTH),

@@ -12,6 +12,7 @@ __all__ = ["circuit", "estimate", "estimate_circuit", "known_circuits"]
 
 _HOMES = {
     "adc": "adc",
+    "crossbar": "crossbar",
     "dram": "dram",
     "mac": "mac",
     "sram": "sram",
@@ -86,7 +87,7 @@ def estimate(
     and ``high``, units in their names.
 
     Args:
-        circuit: ``sram``, ``mac``, ``dram`` or ``fpga``.
+        circuit: ``sram``, ``mac``, ``dram``, ``adc``, ``crossbar`` or ``fpga``.
         member: of ``fpga``, the circuit: ``accelsim.estimate("fpga", "fifo_srl", width_bits=8, depth=64)``.
         model: ``published`` tables, or ``hwcomponents`` (the extra of that name); None takes the first.
         parameters: of the circuit, units in their names.

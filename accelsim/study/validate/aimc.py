@@ -20,8 +20,8 @@ __all__ = ["TARGET"]
 _ADC_COLUMNS = ("enob_bits", "total_throughput_sps", "tech_node_nm", "n_adcs", "energy_per_convert_pJ",
                 "area_um2_all_adcs")  # fmt: skip
 _RUN_COLUMNS = ("tool", "case", "metric", "value", "unit")
-_PRINTED = 1e-6
-"""Relative rounding of figures that are printed with eight digits."""
+_PRINTED = 1.2e-5
+"""Relative rounding: the regression's constants have seven digits, and 213.7807 dB alone leaves 1.15e-5 of energy."""
 
 
 def _cases(file: Path, figures: Callable[[Archive, Any], Iterable[Comparison]]) -> Iterator[Row]:
@@ -94,7 +94,8 @@ TARGET = Target(
     rows=_rows,
     notes=(
         "Arrays are compared by their largest deviation, shown as a shift of their largest magnitude (of 1 at least "
-        "for products); equal within 1e-4 (products), 3e-6 (devices), 1e-6 (currents, cores, ADCs).",
+        "for products); equal within 1e-4 (products), 3e-6 (devices), 1e-6 (currents, cores) and, for the digits of "
+        "the published constants, 1.2e-5 (ADCs).",
         "Statistics of devices are equal within three standard errors, which some of 500 comparisons must leave.",
         "Of tool_runs only efficiencies follow from other rows; the rest needs descriptions that it does not hold.",
     ),

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.numerics.analog import (
-    DEVICES,
     CellCore,
     Converter,
     Crossbar,
@@ -19,6 +18,7 @@ from accelsim.numerics.analog import (
     predicted_std,
     program_tile,
 )
+from accelsim.study.validate.aimc_devices import device_of
 from accelsim.study.validate.arrays import Archive, deviation
 from accelsim.study.validate.framework import Comparison
 
@@ -27,8 +27,10 @@ __all__ = ["circuit_figures", "crossbar_of", "noise_figures", "product_figures"]
 _EXACT_SUFFIX = "ties_exact"
 _PRODUCT, _CURRENT, _CORE = 1e-4, 1e-6, 1e-6
 _SEED = 2023
-_REPEATS = 400
+_REPEATS = 2000
 _WIRE_OHM = CrossbarParameters().wire_ohm
+_OFF_SHARE = 0.01
+"""Rmin / Rmax of the cells of the reference that do not close."""
 
 _NUMBERS = {
     "inp_noise": "input_noise", "inp_asymmetry": "input_asymmetry", "nm_thres": "noise_threshold",
@@ -156,7 +158,8 @@ def _programming(
     w, x = archive.array("tile.W"), archive.array("tile.X")
     rng = np.random.default_rng((_SEED, seed))
     scale = max(1.0, float(np.abs(w).max()))
-    tile = program_tile(w / np.float32(scale), DEVICES["pcm"], crossbar_of(_config(case)), rng)
+    device = device_of({"model": "pcm_like", **case})
+    tile = program_tile(w / np.float32(scale), device, crossbar_of(_config(case)), rng)
     ideal, figures = x @ w.T, []
     for time_s in times:
         now = tile.read_at(time_s, rng)
@@ -171,8 +174,8 @@ def circuit_figures(archive: Archive, case: Mapping[str, Any]) -> Iterable[Compa
     """Currents of a resistive crossbar, or outputs of a core of cells."""
     name, kind = case["id"], case.get("kind")
     if kind == "resistive_crossbar":
-        found = nodal_currents(archive.array(f"{name}_G"), archive.array(f"{name}_V"),
-                               input_wire_ohm=float(case["R_in_wire"]), output_wire_ohm=float(case["R_out_wire"]))  # fmt: skip
+        ohms = {f"{wire}put_wire_ohm": float(case[f"R_{wire}_wire"]) for wire in ("in", "out")}
+        found = nodal_currents(archive.array(f"{name}_G"), archive.array(f"{name}_V"), **ohms)
         exact = archive.array(f"{name}_I_exact")
         with np.errstate(divide="ignore", invalid="ignore"):
             errors = np.nan_to_num(np.abs(found - exact) / np.abs(exact), nan=0.0)
@@ -193,23 +196,22 @@ def core_of(case: Mapping[str, Any]) -> CellCore:
     """
     styles = {("BALANCED", "ONE_SIDED"): "one_sided", ("BALANCED", "TWO_SIDED"): "two_sided",
               ("BITSLICED", "ONE_SIDED"): "bit_sliced"}  # fmt: skip
-    style = f"{case.get('style', 'BALANCED')} {case.get('balanced_style', 'ONE_SIDED')}"
-    if tuple(style.split()) not in styles:
-        raise UnknownNameError("style of core", style, [" ".join(each) for each in styles], field="style")
+    key = (str(case.get("style", "BALANCED")), str(case.get("balanced_style", "ONE_SIDED")))
+    if key not in styles:
+        raise UnknownNameError("style of core", " ".join(key), [" ".join(each) for each in styles], field="style")
     adcs = {"QuantizerADC": "uniform", "SignMagnitudeADC": "sign_magnitude"}
     adc = str(case.get("adc_model") or "QuantizerADC")
     if adc not in adcs:
         raise UnknownNameError("ADC", adc, adcs, field="adc_model")
+    slices, weight_bits = int(case.get("num_slices", 1)), int(case.get("weight_bits", 0))
     ranges = case.get("cal") or []
-    pairs = ranges if ranges and isinstance(ranges[0], list) else [ranges] if ranges else []
-    settings: dict[str, Any] = {"style": styles[tuple(style.split())], "adc_levels": adcs[adc]}  # type: ignore[index]
+    pairs = ranges if ranges and isinstance(ranges[0], list) else [ranges] * slices if ranges else []
+    # A pair holds the sign in which of its cells is on, so that a one-sided cell needs a bit less than the weight.
+    cell_bits = case.get("cell_bits", max(weight_bits - (styles[key] == "one_sided"), 0))
+    settings: dict[str, Any] = {"style": styles[key], "adc_levels": adcs[adc]}
     return CellCore(
-        **settings, weight_bits=int(case.get("weight_bits", 0)), cell_bits=int(case.get("cell_bits", 0)),
-        slices=int(case.get("num_slices", 1)), dac_bits=int(case.get("dac_bits", 0)),
-        adc_bits=int(case.get("adc_bits", 0)), adc_ranges=tuple((float(low), float(high)) for low, high in pairs),
+        **settings, weight_bits=weight_bits, cell_bits=int(cell_bits), slices=slices,
+        dac_bits=int(case.get("dac_bits", 0)), adc_bits=int(case.get("adc_bits", 0)),
+        adc_ranges=tuple((float(low), float(high)) for low, high in pairs),
         off_share=0.0 if case.get("inf_onoff", True) else _OFF_SHARE,
     )  # fmt: skip
-
-
-_OFF_SHARE = 0.01
-"""Rmin / Rmax of the cells of the reference that do not close."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from accelsim.cost.fpga import finn, hls4ml
 from accelsim.cost.fpga.memory import BlockRams
 from accelsim.cost.fpga.resources import Resources
-from accelsim.errors import InputError, UnknownNameError
+from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.hardware.fpga import RAMB18_SHAPES
 from accelsim.study.validate.framework import Comparison
 from accelsim.study.validate.table import Record
 
-__all__ = ["csynth_fifo", "finn_node", "postsynth_fifo"]
+__all__ = ["csynth_dense", "csynth_fifo", "finn_node", "postsynth_fifo"]
 
 _HLS_REGISTER_BITS = 512
 _HLS_PORT_BITS = 18
@@ -78,7 +78,8 @@ def finn_node(row: Record) -> Iterator[Comparison]:
 
 
 def postsynth_fifo(row: Record) -> Iterable[Comparison]:
-    """A group of FIFOs after synthesis: the median, and whether the prediction lies between the 10th and 90th percentile."""
+    """A group of FIFOs after synthesis: the median, and whether the prediction lies between the 10th and 90th
+    percentile."""
     found = hls4ml.stream_fifo(row.whole("width"), row.whole("depth"))
     halves = 2 * row.number("RAMB36_median") + row.number("RAMB18_median")
     for name, amount, median in (
@@ -87,7 +88,9 @@ def postsynth_fifo(row: Record) -> Iterable[Comparison]:
     ):  # fmt: skip
         yield Comparison(name, amount, median)
     low, high = row.number("LUT_p10"), row.number("LUT_p90")
-    yield Comparison("LUT_in_band", int(low <= found.lut <= high), 1, note=f"10th to 90th percentile {low:g} to {high:g}")
+    yield Comparison(
+        "LUT_in_band", int(low <= found.lut <= high), 1, note=f"10th to 90th percentile {low:g} to {high:g}"
+    )
 
 
 def csynth_fifo(row: Record) -> Iterable[Comparison]:
@@ -99,3 +102,15 @@ def csynth_fifo(row: Record) -> Iterable[Comparison]:
         shape = next((each for each in ported if depth <= each.depth), ported[-1])
         blocks = BlockRams(shape.blocks(width, depth), 0)
     return (Comparison("BRAM18", blocks.bram18, row.number("BRAM_18K")),)
+
+
+def csynth_dense(row: Record) -> Iterable[Comparison]:
+    """LUTs and flip-flops of a dense network as HLS estimates it."""
+    if row.text("strategy") != "resource":
+        raise UnsupportedError("is not modelled", file=row.source, field="strategy", value=row.raw("strategy"),
+                               remedy="use resource")  # fmt: skip
+    widths = row.text("layers").split("-")
+    if not all(each.isdecimal() for each in widths):
+        raise InputError("must be widths, such as 80-24-120", file=row.source, field="layers", value=row.raw("layers"))
+    found = hls4ml.dense_network([int(each) for each in widths], row.whole("precision_bits"), row.whole("reuse_factor"))
+    return Comparison("LUT", found.lut, row.number("LUT")), Comparison("FF", found.ff, row.number("FF"))
