@@ -17,11 +17,12 @@ from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim import numerics
-    from accelsim.api import compare, from_onnx, from_torch, rewrite, simulate, validate
+    from accelsim.api import compare, emulate, from_onnx, from_torch, rewrite, simulate, validate
     from accelsim.errors import AccelsimError, InfeasibleError, InputError
     from accelsim.hardware.load import Architecture, load_architecture
     from accelsim.results import Comparison, Result, Validation
     from accelsim.study.circuits import estimate
+    from accelsim.study.emulate import Emulation
     from accelsim.workload.graph import Graph
     from accelsim.workload.load import load_workload
 
@@ -29,6 +30,7 @@ __all__ = [
     "AccelsimError",
     "Architecture",
     "Comparison",
+    "Emulation",
     "Graph",
     "InfeasibleError",
     "InputError",
@@ -36,6 +38,7 @@ __all__ = [
     "Validation",
     "__version__",
     "compare",
+    "emulate",
     "estimate",
     "from_onnx",
     "from_torch",
@@ -51,12 +54,14 @@ _HOMES = {
     "AccelsimError": "errors",
     "Architecture": "hardware.load",
     "Comparison": "results",
+    "Emulation": "study.emulate",
     "Graph": "workload.graph",
     "InfeasibleError": "errors",
     "InputError": "errors",
     "Result": "results",
     "Validation": "results",
     "compare": "api",
+    "emulate": "api",
     "estimate": "study.circuits",
     "from_onnx": "api",
     "from_torch": "api",

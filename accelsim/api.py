@@ -6,13 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from numpy.typing import ArrayLike
+
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.hardware.load import Architecture, load_architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import mapping_options
-from accelsim.pipeline import Engine
+from accelsim.pipeline import Engine, evaluate
 from accelsim.results import Comparison, Result, Validation
 from accelsim.study.compare import compare_precisions
+from accelsim.study.emulate import Emulation, emulated
 from accelsim.study.estimate import estimate
 from accelsim.study.validate import Target
 from accelsim.study.validate import validate as compare_with_reference
@@ -24,7 +27,8 @@ from accelsim.workload.precision import PrecisionArgument
 from accelsim.workload.rewrite import rewrite as rewritten
 
 __all__ = [
-    "Comparison", "Result", "Validation", "compare", "from_onnx", "from_torch", "rewrite", "simulate", "validate",
+    "Comparison", "Emulation", "Result", "Validation", "compare", "emulate", "from_onnx", "from_torch", "rewrite",
+    "simulate", "validate",
 ]  # fmt: skip
 
 
@@ -115,6 +119,33 @@ def compare(
             engine=engine, detail=detail, intervals=intervals, options=mapping_options(mapping),
         )
     )  # fmt: skip
+
+
+def emulate(
+    workload: Graph | str | Path,
+    architecture: Architecture | str | Path,
+    inputs: Mapping[str, ArrayLike] | str | Path | None = None,
+    *,
+    precision: PrecisionArgument | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    mapping: Mapping[str, bool] | None = None,
+) -> Emulation:
+    """What a workload computes on an architecture, on the mapping that `simulate` times.
+
+    Args:
+        workload: the path of an ONNX model, or its graph: nothing else has values.
+        architecture, precision, batch, mapping: as `simulate`.
+        inputs: an array for each input by name, or the path of a .npz file with them; None draws standard normal
+            numbers for floats, from ``seed``, and ones for all others.
+
+    Raises:
+        UnsupportedError: a workload without values, or an op whose values are not emulated.
+        InputError: inputs that do not fit, or values that a format refuses.
+    """
+    options = mapping_options(mapping)
+    found = evaluate(_workload(workload, batch), _architecture(architecture), precision, options=options)
+    return emulated(found, inputs, seed)
 
 
 def validate(

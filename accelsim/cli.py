@@ -75,6 +75,17 @@ def _compare(arguments: argparse.Namespace) -> None:
     _report(arguments, comparison, last, lambda: comparison_text(comparison.comparison))
 
 
+def _emulate(arguments: argparse.Namespace) -> None:
+    from accelsim.api import emulate
+    from accelsim.report.emulation import emulation_text
+
+    precision = None if arguments.precision is None else precision_of(arguments.precision)
+    found = emulate(
+        _workload(arguments), _architecture(arguments), arguments.inputs, precision=precision, seed=arguments.seed
+    )
+    print(found.to_json() if arguments.json else emulation_text(found))
+
+
 def _report(arguments: argparse.Namespace, whole: Result | Comparison, traced: Result, text: Callable[[], str]) -> None:
     whole.check()
     if arguments.trace:
@@ -253,6 +264,7 @@ def _schema(arguments: argparse.Namespace) -> None:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "simulate": _simulate,
     "compare": _compare,
+    "emulate": _emulate,
     "validate": _validate,
     "estimate": _estimate,
     "study": _study,

@@ -45,8 +45,8 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"accelsim {__version__}")
     commands: Any = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for add in (_add_simulate, _add_compare, _add_validate, _add_estimate, _add_study, _add_list, _add_show,
-                _add_convert, _add_schema):  # fmt: skip
+    for add in (_add_simulate, _add_compare, _add_emulate, _add_validate, _add_estimate, _add_study, _add_list,
+                _add_show, _add_convert, _add_schema):  # fmt: skip
         add(commands)
     known: dict[str, argparse.ArgumentParser] = commands.choices
     if argv and not argv[0].startswith("-") and argv[0] not in known:
@@ -86,6 +86,24 @@ def _add_compare(commands: Any) -> None:
         "--precision", metavar="P", action="append", help="a format or a recipe of the workload; give two or more "
         "(default: fp16 and int4)",
     )  # fmt: skip
+
+
+def _add_emulate(commands: Any) -> None:
+    command = commands.add_parser(
+        "emulate", help="values that an ONNX model computes on one architecture, and their errors",
+        description="Run WORKLOAD, an ONNX model, on the mapping that simulate times, and compare every op with FP32.",
+    )  # fmt: skip
+    add = command.add_argument
+    add("workload", metavar="WORKLOAD", help="path of an ONNX model")
+    add("architecture", metavar="ARCH", help="bundled name, or path to an architecture")
+    add("--precision", metavar="P", help="as of simulate (default: the first format of the architecture)")
+    add("--batch", type=batch_of, metavar="N", help="samples an execution (default: the workload's own)")
+    add("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides",
+        help="override a parameter of the architecture; repeatable")  # fmt: skip
+    _add_onnx_arguments(command)
+    add("--inputs", type=Path, metavar="FILE.npz", help="an array for each input by name (default: drawn numbers)")
+    add("--seed", type=int, default=0, metavar="N", help="of drawn numbers (default: 0)")
+    add("--json", action="store_true", help="print one JSON document")
 
 
 def _add_model_arguments(command: argparse.ArgumentParser) -> None:
@@ -162,7 +180,7 @@ def _add_estimate(commands: Any) -> None:
         description="Energy and area of one CIRCUIT. Without its parameters, the message says which are needed.",
     )  # fmt: skip
     add = command.add_argument
-    add("circuit", metavar="CIRCUIT", help="sram, mac or dram; or fpga and its circuit, as in `fpga fifo_srl`")
+    add("circuit", metavar="CIRCUIT", help="sram, mac, dram, adc, crossbar; or fpga and its circuit: `fpga fifo_srl`")
     add("parameters", metavar="key=value", nargs="*", help="parameters of the circuit, units in their names")
     add("--model", metavar="M", help="published (default) or hwcomponents (extra of that name, Python 3.12)")
     add("--json", action="store_true", help="print one JSON document")

@@ -19,6 +19,9 @@ from accelsim.study.validate import Report
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from accelsim.study.emulate import Emulation
 
 __all__ = ["Comparison", "Result", "Validation"]
 
@@ -152,6 +155,12 @@ class Result:
         from accelsim.report.tables import ops_frame
 
         return ops_frame(self.evaluation)
+
+    def emulate(self, inputs: Mapping[str, ArrayLike] | str | Path | None = None, *, seed: int = 0) -> Emulation:
+        """The values that this very mapping computes; see `accelsim.emulate`."""
+        from accelsim.study.emulate import emulated
+
+        return emulated(self.evaluation, inputs, seed)
 
     def check(self) -> bool:
         """True if every certificate of this result holds.

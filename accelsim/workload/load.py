@@ -104,7 +104,9 @@ def load_workload(
         )
         graph = _model(path.parent / loaded.document.model, shapes, values, chosen, parameters)
         _check_patterns(graph, loaded.recipes, path)
-        return replace(graph, name=path.stem, recipes={**graph.recipes, **loaded.recipes})
+        return replace(
+            graph, name=path.stem, recipes={**graph.recipes, **loaded.recipes}, origin=None, overrides={}
+        )  # fmt: skip
     rule = "is for ONNX models, and this workload is made by a generator"
     _refuse(model, path, rule, "give parameters by name instead")
     return _generated(loaded, parameters)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ MAX_DEPTH = 16
 """Loops within loops."""
 
 _BUNDLED = "bundled:"
+_MODEL_ENDING = ".onnx"
 _GRAPH_FIELDS = (
     "name", "batch", "audio_s", "inputs", "outputs", "tensors", "ops", "recipes", "parameters_used", "origin",
     "overrides", "calibration", "rewrites",
@@ -105,7 +107,9 @@ def _no_constant(word: str) -> Any:
 
 
 def _document(graph: Graph) -> dict[str, Any]:
-    """A graph as plain data; defaults are left out."""
+    """A graph as plain data; defaults are left out, and so is a model behind it: the file is read as it stands."""
+    if graph.origin is not None and graph.origin.lower().endswith(_MODEL_ENDING):
+        graph = replace(graph, origin=None, overrides={})
     data: dict[str, Any] = {"name": graph.name}
     for field in ("batch", "audio_s"):
         if getattr(graph, field) != Graph.__dataclass_fields__[field].default:

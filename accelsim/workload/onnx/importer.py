@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def import_model(path: str | PathLike[str], options: ImportOptions) -> Graph:
     support.check()
     binding = bind_inputs(model.graph, source, dict(options.shapes), dict(options.values), options.batch)
     plain = _resolved(model, source, binding, support, options)
-    return convert(plain, name=Path(path).stem, batch=binding.batch, zero_cost=support.zero_cost)
+    graph = convert(plain, name=Path(path).stem, batch=binding.batch, zero_cost=support.zero_cost)
+    return replace(graph, origin=str(path), overrides=options.given())
 
 
 def _resolved(model: Any, source: Source, binding: Binding, support: Support, options: ImportOptions) -> Plain:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from accelsim.errors import InputError, UnknownNameError
 
@@ -34,6 +35,12 @@ class ImportOptions:
     branches: Mapping[str, str] = field(default_factory=dict)
     trips: Mapping[str, int] = field(default_factory=dict)
     measure_shapes: bool = False
+
+    def given(self) -> dict[str, Any]:
+        """The options that are not left to their defaults, as plain data."""
+        stated = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in stated.items()}
+        return {name: value for name, value in plain.items() if value}
 
     def branch(self, name: str) -> str | None:
         """What is chosen for the `If` called ``name``."""
