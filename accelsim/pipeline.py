@@ -13,6 +13,7 @@ from accelsim.cost.power import clock_scale_within, throttled
 from accelsim.cost.records import AreaBreakdown, EnergyBreakdown
 from accelsim.engine import run
 from accelsim.engine.timeline import Timeline
+from accelsim.errors import InfeasibleError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.digital import map_workload
 from accelsim.mapping.lower import Detail, lower
@@ -128,6 +129,24 @@ class Evaluation:
             if op.problem is not None:
                 per_format[op.precision] = per_format.get(op.precision, 0) + op.op.macs * op.executions
         return sum(2.0 * macs / arch.peak_ops_per_s(name) for name, macs in per_format.items())
+
+    @cached_property
+    def _times_without_s(self) -> dict[str, float]:
+        return {}
+
+    def mapping_time_without_s(self, choice: str) -> float:
+        """The mapper's time with one of its choices switched off; infinite where the workload then fits nowhere.
+
+        Found once: several reports ask for it.
+        """
+        if choice not in self._times_without_s:
+            arch = (self.unthrottled or self).architecture.description
+            try:
+                other = map_workload(self.graph, arch, self.choice, self.options.without(choice)).time_s
+            except InfeasibleError:
+                other = float("inf")
+            self._times_without_s[choice] = other
+        return self._times_without_s[choice]
 
     @property
     def bottleneck(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf
+from math import inf
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
@@ -31,8 +31,8 @@ from accelsim.mapping.placement import (
     spilled_states,
     step_bytes,
 )
-from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, Stream, WorkloadMapping
-from accelsim.mapping.schedule import Rates, schedule_s
+from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, WorkloadMapping
+from accelsim.mapping.schedule import Rates, burst_s, load_s
 from accelsim.mapping.sequence import ALONE, GROUP, Choice, Step, best_sequence
 from accelsim.mapping.single import Entry, Room, SingleMapper
 from accelsim.workload.expand import step_slice
@@ -265,9 +265,8 @@ class _Attempt:
         states = ({before for _, before in op.carried} & set(graph.inputs)) - self.spilled
         kept_bytes = sum(kept.values())
         first = kept_bytes + sum(graph.tensors[name].bytes for name in states)
-        before = Stream("none", load_bytes=first, first_load_bytes=first)
-        load_s = float(schedule_s(before.work(0.0), self.rates)) if first else 0.0
-        return LoopMapping(op, body.ops(), tuple(kept), kept_bytes, first, times, load_s + op.steps * body.time_s)
+        time_s = load_s(first, self.rates) + op.steps * body.time_s
+        return LoopMapping(op, body.ops(), tuple(kept), kept_bytes, first, times, time_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,8 +343,7 @@ def _step(alone: Entry | LoopMapping, ahead: Entry | None, rates: Rates) -> Step
     if ahead is None:
         return Step(alone.time_s)
     loaded = ahead.ops[0].ahead_bytes or 0.0
-    load_s = ceil(loaded / rates.burst_bytes) * rates.burst_bytes / rates.dram_bytes_per_s
-    return Step(alone.time_s, ahead.time_s, load_s, loaded / rates.dma_bytes_per_s, ahead.quiet)
+    return Step(alone.time_s, ahead.time_s, burst_s(loaded, rates), loaded / rates.dma_bytes_per_s, ahead.quiet)
 
 
 def _peak_bytes(ops: Iterable[MappedOp], cores: int) -> float:

@@ -18,8 +18,8 @@ from accelsim.errors import InfeasibleError
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.pipelines import pipelined
 from accelsim.mapping.placement import aliases, live_bytes
-from accelsim.mapping.records import LoopMapping, PipelineMapping, Stream
-from accelsim.mapping.schedule import schedule_s
+from accelsim.mapping.records import LoopMapping, PipelineMapping
+from accelsim.mapping.schedule import load_s
 from accelsim.mapping.single import Entry, Room, SingleMapper
 from accelsim.mapping.stripes import Cut, cuts, halo_bytes, striped_op
 from accelsim.workload.graph import Graph, Tensor
@@ -205,9 +205,7 @@ class Row:
 
     def load_s(self, first: int, last: int) -> float:
         """Seconds that loading them takes before the first stripe."""
-        loaded = self.weight_bytes(first, last)
-        before = Stream("none", load_bytes=loaded, first_load_bytes=loaded)
-        return float(schedule_s(before.work(0.0), self.single.machines.rates("array", 0.0))) if loaded else 0.0
+        return load_s(self.weight_bytes(first, last), self.single.machines.rates("array", 0.0))
 
     def fits(self, first: int, last: int) -> bool:
         """Whether stripes and weights of body ops ``first`` to ``last`` fit."""

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
 from accelsim.mapping.records import PipelineMapping, Stage
-from accelsim.mapping.schedule import Rates
+from accelsim.mapping.schedule import Rates, burst_s, load_s
 from accelsim.mapping.single import Entry
 
 if TYPE_CHECKING:
@@ -80,17 +79,11 @@ def pipelined(row: Row, first: int, last: int) -> Iterator[PipelineMapping]:
 def wave_s(mapping: PipelineMapping, wave: int, rates: Rates) -> float:
     """Seconds of one wave: of its slowest stage, or of its transfers one after the other."""
     loads, stages, stores = mapping.active(wave)
-    load_s = _burst_s(mapping.load_bytes, rates) if loads else 0.0
-    store_s = _burst_s(mapping.store_bytes, rates) if stores else 0.0
+    read_s = burst_s(mapping.load_bytes, rates) if loads else 0.0
+    store_s = burst_s(mapping.store_bytes, rates) if stores else 0.0
     slowest = max((mapping.stages[index].time_s for index in stages), default=0.0)
-    arrived = 0.0
-    if load_s > 0:
-        arrived = max(load_s, mapping.load_bytes / rates.dma_bytes_per_s) + rates.dram_latency_s
-    return max(slowest, arrived, load_s + store_s)
-
-
-def _burst_s(moved: float, rates: Rates) -> float:
-    return ceil(moved / rates.burst_bytes) * rates.burst_bytes / rates.dram_bytes_per_s
+    arrived = load_s(mapping.load_bytes, rates) if loads else 0.0
+    return max(slowest, arrived, read_s + store_s)
 
 
 def _entries_on(row: Row, first: int, last: int, cores: int) -> Sequence[Entry] | None:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["Rates", "Work", "schedule_s"]
+__all__ = ["Rates", "Work", "burst_s", "load_s", "schedule_s"]
 
 
 class Rates(NamedTuple):
@@ -57,8 +57,14 @@ class Work(NamedTuple):
 
 
 @njit(cache=True)
-def _burst_s(moved, rates):  # type: ignore[no-untyped-def]
+def burst_s(moved, rates):  # type: ignore[no-untyped-def]
+    """Seconds of the DRAM for ``moved`` bytes in whole bursts."""
     return np.ceil(moved / rates.burst_bytes) * rates.burst_bytes / rates.dram_bytes_per_s
+
+
+def load_s(moved: float, rates: Rates) -> float:
+    """Seconds until ``moved`` bytes that nothing overlaps are in the scratchpads, through the engines of one core."""
+    return max(burst_s(moved, rates), moved / rates.dma_bytes_per_s) + rates.dram_latency_s if moved > 0 else 0.0
 
 
 @njit(cache=True)
@@ -68,7 +74,7 @@ def schedule_s(work, rates):  # type: ignore[no-untyped-def]
     cycles_s, follow_s = work.cycles * rates.cycle_s, work.follow_s
     rest_bytes = work.load_bytes - work.first_load_bytes if work.tiles > 1 else 0.0
     first_bytes = work.load_bytes - rest_bytes
-    first_s, rest_s = _burst_s(first_bytes, rates), _burst_s(rest_bytes, rates)
+    first_s, rest_s = burst_s(first_bytes, rates), burst_s(rest_bytes, rates)
     dma_s = work.core_share / rates.dma_bytes_per_s
     begin = rates.overhead_s
     if first_bytes > 0:
@@ -98,6 +104,6 @@ def schedule_s(work, rates):  # type: ignore[no-untyped-def]
         end = end + follow_s if work.late else max(end, followed)
     if work.store_bytes > 0:
         last_store = work.last_store_bytes if work.tiles > 1 else work.store_bytes
-        stored = max(first_done, first_s + rest_s) + _burst_s(work.store_bytes - last_store, rates)
-        end = max(end, max(stored, last_done) + _burst_s(last_store, rates))
+        stored = max(first_done, first_s + rest_s) + burst_s(work.store_bytes - last_store, rates)
+        end = max(end, max(stored, last_done) + burst_s(last_store, rates))
     return end

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
-from accelsim.errors import InfeasibleError
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.placement import cached_states
 from accelsim.mapping.records import LoopMapping, PipelineMapping, WorkloadMapping
-from accelsim.pipeline import Evaluation, evaluate
+from accelsim.pipeline import Evaluation
 
 __all__ = ["MappingChoice", "mapping_choices"]
 
@@ -36,38 +34,15 @@ class MappingChoice:
 
 def mapping_choices(evaluation: Evaluation) -> tuple[MappingChoice, ...]:
     """Every choice, with its gain found by mapping again without it."""
-    return _choices(_Key(evaluation))
-
-
-class _Key:
-    """An evaluation, compared by identity: its choices are asked for by several reports."""
-
-    def __init__(self, evaluation: Evaluation) -> None:
-        self.evaluation = evaluation
-
-    def __hash__(self) -> int:
-        return id(self.evaluation)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.evaluation is self.evaluation
-
-
-@lru_cache(maxsize=16)
-def _choices(key: _Key) -> tuple[MappingChoice, ...]:
-    run = key.evaluation
-    taken = _taken(run.mapping)
-    return tuple(_choice(run, each.name, taken[each.name]) for each in fields(MappingOptions))
+    taken = _taken(evaluation.mapping)
+    return tuple(_choice(evaluation, each.name, taken[each.name]) for each in fields(MappingOptions))
 
 
 def _choice(run: Evaluation, name: str, taken: str) -> MappingChoice:
     on = bool(getattr(run.options, name))
     if not taken or not on:
         return MappingChoice(name, on, "", None, 1.0)
-    try:
-        other = evaluate(run.workload, run.architecture, run.choice.argument, options=run.options.without(name))
-        without_s = other.mapping.time_s
-    except InfeasibleError:
-        without_s = float("inf")
+    without_s = run.mapping_time_without_s(name)
     with_s = run.mapping.time_s
     return MappingChoice(name, on, taken, without_s, without_s / with_s if with_s > 0 else 1.0)
 

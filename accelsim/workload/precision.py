@@ -32,11 +32,6 @@ class PrecisionChoice:
     patterns: tuple[tuple[str, str], ...] = ()
     recipe: PrecisionRecipe | None = None
 
-    @property
-    def argument(self) -> str | dict[str, str]:
-        """What `resolve_precision` makes this choice from."""
-        return {**dict(self.patterns), "*": self.default} if self.patterns and self.recipe is None else self.label
-
     def of(self, op_name: str) -> str:
         """Format of the op called ``op_name``."""
         for pattern, name in self.patterns:
