@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import CertificateError
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation, Evaluation
 from accelsim.report import document
 from accelsim.report.files import write_text_atomically
 from accelsim.study.compare import PrecisionComparison
@@ -55,12 +55,13 @@ class Result:
         return self.evaluation.throughput_per_s
 
     @property
-    def energy_j(self) -> float:
+    def energy_j(self) -> float | None:
+        """Energy of one execution; None where the kind of hardware has no energy model."""
         return self.evaluation.energy_j
 
     @property
-    def power_w(self) -> float:
-        """Average power over the execution."""
+    def power_w(self) -> float | None:
+        """Average power over the execution; None without an energy model."""
         return self.evaluation.power_w
 
     @property
@@ -76,13 +77,13 @@ class Result:
 
     @property
     def energy_by_component_j(self) -> dict[str, float]:
-        """Energy of arrays, vector units, scratchpads, network, DRAM, host link and leakage; they add up."""
-        return dict(self.evaluation.energy.by_component_j)
+        """Energy by component (arrays, vector units, ..., leakage); they add up. Empty without an energy model."""
+        return dict(self.evaluation.energy.by_component_j) if self.evaluation.energy else {}
 
     @property
     def energy_by_level_j(self) -> dict[str, float | None]:
         """Energy by level of data movement: compute, array_local, scratchpad, network, dram, host, leakage."""
-        return self.evaluation.energy.by_level_j
+        return self.evaluation.energy.by_level_j if self.evaluation.energy else {}
 
     @property
     def area_mm2(self) -> float | None:
@@ -100,7 +101,7 @@ class Result:
         return {name: each.value for name, each in self.evaluation.area.predicted.items()}
 
     @property
-    def dram_bytes(self) -> float:
+    def dram_bytes(self) -> float | None:
         return self.evaluation.dram_bytes
 
     @property
@@ -125,11 +126,12 @@ class Result:
     @property
     def optimality_gap(self) -> float | None:
         """Latency over a lower bound for any mapping of these ops, at least 1; None where nothing bounds it."""
-        return optimality_gap(self.evaluation).whole
+        run = self.evaluation
+        return optimality_gap(run).whole if isinstance(run, DigitalEvaluation) else None
 
     @property
     def resources(self) -> dict[str, dict[str, float]]:
-        """Memory used and available, bytes."""
+        """{resource: {"used", "budget"}}: memory in bytes; on an FPGA look-up tables, flip-flops, blocks."""
         return self.evaluation.resources
 
     @property

@@ -294,8 +294,8 @@ def test_schemas(cli, what):
     code, out, err = cli("schema", what)
     assert (code, err) == (0, "")
     schema = one_document(out)
-    assert schema["type"] == "object"
-    assert "description" in schema["properties"]
+    models = [schema["$defs"][each["$ref"].rpartition("/")[2]] for each in schema.get("oneOf", ())] or [schema]
+    assert all(model["type"] == "object" and "description" in model["properties"] for model in models)
     assert cli("schema", what, "--json")[1] == out
 
 

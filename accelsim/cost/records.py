@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from accelsim.documents import Constant
 from accelsim.hardware.technology.span import Span, span_of, total
 
-__all__ = ["LEVELS", "AreaBreakdown", "EnergyBreakdown"]
+__all__ = ["DIGITAL_LEVELS", "LEVELS", "AreaBreakdown", "EnergyBreakdown"]
 
 LEVELS = ("compute", "array_local", "scratchpad", "network", "dram", "host", "leakage")
 """Levels of data movement, from the operators outwards."""
+DIGITAL_LEVELS: Mapping[str, str] = {"array": "compute", "vector": "compute"}
+"""Components of the digital kind that are no level of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class EnergyBreakdown:
         by_component_j: joules by component; ``leakage`` is leakage power over the makespan.
         components: names of the columns of ``by_op_component_j``: all components but leakage, which is no op's.
         by_op_component_j: (ops, components) dynamic joules.
-        array_local_j: the part of ``array`` that registers and accumulators of the array take; None where no technology
-            is stated, which alone can tell it from the operators'.
+        array_local_j: the part of ``compute`` that registers and accumulators of the arrays take; None where no
+            technology is stated, which alone can tell it from the operators'.
+        level_of: {component: one of `LEVELS`}; a component that is not in it is a level itself.
     """
 
     by_op_j: NDArray[np.float64]
@@ -36,6 +39,7 @@ class EnergyBreakdown:
     components: tuple[str, ...]
     by_op_component_j: NDArray[np.float64]
     array_local_j: float | None = None
+    level_of: Mapping[str, str] = field(default_factory=lambda: DIGITAL_LEVELS)
 
     @property
     def total_j(self) -> float:
@@ -48,12 +52,12 @@ class EnergyBreakdown:
         ``compute`` is operators of arrays and vector units, ``array_local`` the registers in the arrays: None where
         they cannot be told apart, and ``compute`` then holds both.
         """
-        parts = self.by_component_j
-        levels: dict[str, float | None] = {
-            "compute": parts["array"] + parts["vector"] - (self.array_local_j or 0.0),
-            "array_local": self.array_local_j,
-        }
-        return levels | {name: parts[name] for name in LEVELS[2:]}
+        levels: dict[str, float | None] = dict.fromkeys(LEVELS, 0.0)
+        for name, joules in self.by_component_j.items():
+            level = self.level_of.get(name, name)
+            levels[level] = (levels[level] or 0.0) + joules
+        levels["compute"] = (levels["compute"] or 0.0) - (self.array_local_j or 0.0)
+        return levels | {"array_local": self.array_local_j}
 
     def violations(self) -> list[str]:
         """Sums that do not agree, in words."""

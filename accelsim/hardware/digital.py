@@ -6,13 +6,13 @@ Every number is a `Constant` with an owner. Cycles count in the clock domain tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from accelsim.documents import Authored, Constant, Count, NonNegative, Positive, Share
-from accelsim.errors import UnsupportedError, closest
+from accelsim.errors import InputError, UnknownNameError, UnsupportedError, closest
+from accelsim.hardware.description import Description
 from accelsim.hardware.technology.tables import DramType
 from accelsim.numerics import FORMATS
 
@@ -60,6 +60,7 @@ Derivable = Annotated[NonNegative, Field(default_factory=lambda: UNSTATED)]
 """What an architecture may leave out if it states ``technology``, whose model then supplies it with a range."""
 MAX_MACS_PER_CYCLE = 10**12
 """Of all arrays together: counts of MACs stay exact in 64 bits."""
+_CLOCKED = ("array", "vector", "scratchpad", "interconnect", "dma")
 
 
 class Clock(Authored):
@@ -206,7 +207,7 @@ class HostLink(Authored):
     energy_pj_per_byte: Derivable
 
 
-class DigitalArchitecture(Authored):
+class DigitalArchitecture(Description):
     """A digital accelerator.
 
     With ``technology`` the model of that name predicts the area by component and supplies the energies and the leakage
@@ -215,8 +216,6 @@ class DigitalArchitecture(Authored):
     """
 
     kind: Literal["digital"]
-    name: str = Field(min_length=1)
-    description: str = ""
     technology: Literal["published"] | None = None
     node_nm: Positive
     cores: Parts
@@ -250,6 +249,31 @@ class DigitalArchitecture(Authored):
         """The first format that the arrays list."""
         return next(iter(self.array.units))
 
+    @property
+    def value_format(self) -> str:
+        """The format of the vector units."""
+        return self.vector.format
+
+    def check_rules(self, file: object) -> None:
+        """Every clock that a component names exists, and counts of MACs stay exact."""
+        for component in _CLOCKED:
+            clock = getattr(self, component).clock
+            if clock not in self.clocks:
+                raise UnknownNameError("clock", clock, self.clocks, file=file, field=f"{component}.clock")
+        for name in self.array.units:
+            macs = self.macs_per_cycle(name)
+            if macs > MAX_MACS_PER_CYCLE:
+                raise InputError(
+                    f"makes {macs:.3g} MACs a cycle of all cores together, above the limit of {MAX_MACS_PER_CYCLE:.0e}",
+                    file=file, field=f"array.units.{name}", remedy="lower rows, columns, per_core or cores",
+                )  # fmt: skip
+
+    def completed(self, file: object) -> tuple[DigitalArchitecture, frozenset[str]]:
+        """With what ``technology`` supplies; see `derive.completed`."""
+        from accelsim.hardware import derive  # which knows this kind
+
+        return derive.completed(self, file)
+
     def unit(self, format_name: str, *, op: str) -> MatrixUnit:
         """The matrix unit for a format; `UnsupportedError` where the arrays have none."""
         try:
@@ -281,21 +305,13 @@ class DigitalArchitecture(Authored):
         watts = macs_per_s * self.unit(format_name, op="peak").energy_pj_per_mac.value * 1e-12 + self.leakage_w.value
         return 2.0 * macs_per_s / watts if watts else float("inf")
 
-    def parameters(self) -> dict[str, object]:
-        """Every field by its dotted path, as `override` takes it: constants, words, None where a constant is absent."""
-        return dict(_leaves(self, ""))
-
-    def constants(self) -> dict[str, Constant]:
-        """Every constant by its dotted path."""
-        return {path: value for path, value in self.parameters().items() if isinstance(value, Constant)}
-
-
-def _leaves(node: object, path: str) -> Iterator[tuple[str, object]]:
-    if isinstance(node, Authored) and not isinstance(node, Constant):
-        for name in type(node).model_fields:
-            yield from _leaves(getattr(node, name), f"{path}.{name}" if path else name)
-    elif isinstance(node, dict):
-        for name, value in node.items():
-            yield from _leaves(value, f"{path}.{name}")
-    else:
-        yield path, node
+    def peaks(self) -> dict[str, dict[str, float]]:
+        """Operations a second and a joule, and MACs a cycle, by format."""
+        return {
+            name: {
+                "ops_per_s": self.peak_ops_per_s(name),
+                "ops_per_joule": self.peak_ops_per_joule(name),
+                "macs_per_cycle": self.macs_per_cycle(name),
+            }
+            for name in self.array.units
+        }

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Union
+
+from pydantic import Field, TypeAdapter
 
 from accelsim.documents import Constant, bundled_folder, read_yaml, validated
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.hardware.derive import completed
-from accelsim.hardware.digital import MAX_MACS_PER_CYCLE, DigitalArchitecture
+from accelsim.hardware.description import Description
+from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.systolic import SYSTOLIC_NAMES, systolic_array
 
-__all__ = ["Architecture", "list_architectures", "load_architecture"]
+__all__ = ["Architecture", "architecture_schema", "list_architectures", "load_architecture"]
 
-KINDS = {"digital": DigitalArchitecture}
+KINDS: dict[str, type[Description]] = {"digital": DigitalArchitecture}
 """Schema of each hardware kind; a new kind is one file in `hardware` and one entry here."""
 
 _FILE_NAME = "architecture.yaml"
-_CLOCKED = ("array", "vector", "scratchpad", "interconnect", "dma")
 
 
 class Architecture:
@@ -34,12 +35,12 @@ class Architecture:
 
     def __init__(
         self,
-        description: DigitalArchitecture,
+        description: Description,
         file: str,
         overrides: Mapping[str, object] | None = None,
         where: str | None = None,
     ) -> None:
-        self.description, self.derived = completed(description, where or file)
+        self.description, self.derived = description.completed(where or file)
         self.file = file
         self.overrides: dict[str, object] = dict(overrides or {})
 
@@ -81,7 +82,8 @@ class Architecture:
         for path, value in changed.items():
             _replace(data, path, value, parameters, where)
         try:
-            description = _checked(validated(type(self.description), data, file=where), where)
+            description = validated(type(self.description), data, file=where)
+            description.check_rules(where)
         except InputError as error:
             raise _with_value(error, data, changed) from None
         return Architecture(description, self.file, {**self.overrides, **changed}, where)
@@ -109,10 +111,19 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
         raise UnknownNameError("hardware kind", str(kind), KINDS, file=path, field="kind")
     data.setdefault("name", path.parent.name if path.name == _FILE_NAME else path.stem)
     try:
-        description = _checked(validated(KINDS[kind], data, file=path), path)
+        description = validated(KINDS[kind], data, file=path)
+        description.check_rules(path)
     except InputError as error:
         raise _with_value(error, data) from None
     return Architecture(description, str(path))
+
+
+def architecture_schema() -> dict[str, Any]:
+    """JSON schema of an architecture file of any kind."""
+    kinds = tuple(KINDS.values())
+    if len(kinds) == 1:
+        return kinds[0].model_json_schema()
+    return TypeAdapter(Annotated[Union[kinds], Field(discriminator="kind")]).json_schema()  # noqa: UP007
 
 
 def list_architectures() -> list[tuple[str, str]]:
@@ -150,22 +161,6 @@ def _find(name_or_path: str | Path) -> Path:
         raise InputError(f"cannot be read ({error.strerror})", field="architecture", value=str(path)) from None
     names = [file.parent.name for file in folder.glob(f"*/{_FILE_NAME}")]
     raise UnknownNameError("architecture", str(name_or_path), [*names, SYSTOLIC_NAMES])
-
-
-def _checked(description: DigitalArchitecture, file: object) -> DigitalArchitecture:
-    """Rules across fields: every clock that a component names exists, and counts of MACs stay exact."""
-    for component in _CLOCKED:
-        clock = getattr(description, component).clock
-        if clock not in description.clocks:
-            raise UnknownNameError("clock", clock, description.clocks, file=file, field=f"{component}.clock")
-    for name in description.array.units:
-        macs = description.macs_per_cycle(name)
-        if macs > MAX_MACS_PER_CYCLE:
-            raise InputError(
-                f"makes {macs:.3g} MACs a cycle of all cores together, above the limit of {MAX_MACS_PER_CYCLE:.0e}",
-                file=file, field=f"array.units.{name}", remedy="lower rows, columns, per_core or cores",
-            )  # fmt: skip
-    return description
 
 
 def _replace(data: dict[str, Any], path: str, value: object, parameters: Mapping[str, object], file: str) -> None:

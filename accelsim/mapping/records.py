@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from accelsim.hardware.digital import DATAFLOWS
 from accelsim.mapping.schedule import Work
-from accelsim.mapping.space import Candidate, Metrics, Problem
+from accelsim.mapping.space import ORDERS, Candidate, Metrics, Problem
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Loop, Op
 
-__all__ = ["LoopMapping", "MappedOp", "OpMapping", "PipelineMapping", "Stage", "Stream", "WorkloadMapping"]
+__all__ = [
+    "LoopMapping", "MappedItem", "MappedOp", "MappedWorkload", "OpMapping", "PipelineMapping", "Stage", "Stream",
+    "WorkloadMapping",
+]  # fmt: skip
+
+
+class MappedItem(Protocol):
+    """One mapped op of any hardware kind, as reports read it."""
+
+    @property
+    def op(self) -> Op:
+        """What is computed."""
+
+    @property
+    def executions(self) -> int:
+        """How often, counting the loops around it."""
+
+    @property
+    def precision(self) -> str:
+        """Format of its matrix work; empty where it is none."""
+
+    @property
+    def unit(self) -> str:
+        """The kind of unit that it runs on; ``none`` for an op that does nothing."""
+
+    @property
+    def placement(self) -> Mapping[str, str | None]:
+        """How it is cut and where it lies, in words: the same keys for every op of a mapping."""
+
+
+class MappedWorkload(Protocol):
+    """A mapped workload of any hardware kind, as reports read it."""
+
+    @property
+    def graph(self) -> Graph:
+        """The workload as it was mapped, formats assigned."""
+
+    @property
+    def candidates_seen(self) -> int:
+        """Mappings that were looked at."""
+
+    def walk(self) -> Iterator[MappedItem]:
+        """Every op, in the order in which the task graph numbers them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +118,24 @@ class OpMapping:
     time_s: float = 0.0
     follows: bool = False
     ahead_bytes: float | None = None
+
+    @property
+    def unit(self) -> str:
+        """``array``, ``vector``, ``host`` or ``none``."""
+        return self.stream.unit
+
+    @property
+    def placement(self) -> dict[str, str | None]:
+        """``core_split``, ``tile``, ``order`` and ``dataflow``; None without a candidate."""
+        c = self.candidate
+        if c is None:
+            return dict.fromkeys(("core_split", "tile", "order", "dataflow"))
+        return {
+            "core_split": f"g{c.split_g} m{c.split_m} n{c.split_n} k{c.split_k}",
+            "tile": f"m{c.tile_m} n{c.tile_n} k{c.tile_k}",
+            "order": "".join("mnk"[axis] for axis in ORDERS[c.order]),
+            "dataflow": DATAFLOWS[c.dataflow],
+        }
 
     @property
     def quiet(self) -> bool:

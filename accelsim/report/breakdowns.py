@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import cycle
+
 from accelsim.pipeline import Evaluation
 from accelsim.report.op_figures import OpFigures
 from accelsim.report.plots import (
@@ -18,7 +21,7 @@ from accelsim.report.plots import (
 )  # fmt: skip
 from accelsim.report.quantities import interval, percent, plain, quantity, scale_of
 
-__all__ = ["COMPONENT_WORDS", "area", "area_words", "energy_by_op"]
+__all__ = ["COMPONENT_WORDS", "area", "area_words", "component_words", "energy_by_op"]
 
 TOP_OPS = 15
 COMPONENT_WORDS = {
@@ -36,9 +39,25 @@ COMPONENT_WORDS = {
 _COLOURS = dict(zip(COMPONENT_WORDS, PALETTE, strict=True)) | {"leakage": MUTED, "other": MUTED}
 
 
-def energy_by_op(figures: OpFigures, evaluation: Evaluation) -> Plot:
-    """Energy of the hungriest ops, split by component, and leakage, which is no op's: all bars add up to the energy."""
+def component_words(name: str) -> str:
+    """What people call a component; one without a word here keeps its name."""
+    return COMPONENT_WORDS.get(name, name.replace("_", " "))
+
+
+def _colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each component, the same in every plot of a page."""
+    others = cycle(PALETTE)
+    return {name: _COLOURS.get(name) or next(others) for name in names}
+
+
+def energy_by_op(figures: OpFigures, evaluation: Evaluation) -> Plot | None:
+    """Energy of the hungriest ops, split by component, and leakage, which is no op's: all bars add up to the energy.
+
+    None without an energy model.
+    """
     priced = evaluation.energy
+    if priced is None:
+        return None
     spent: dict[str, list[float]] = {}
     for op, row in zip(figures.mapped, priced.by_op_component_j.tolist(), strict=True):
         before = spent.get(op.op.name, [0.0] * len(row))
@@ -52,12 +71,12 @@ def energy_by_op(figures: OpFigures, evaluation: Evaluation) -> Plot:
     columns["leakage"] = [*[0.0] * len(rows), priced.by_component_j["leakage"]]
     totals = [sum(values) for values in zip(*columns.values(), strict=True)]
     factor, prefix = scale_of(totals)
-    data = []
+    data, colours = [], _colours(columns)
     for name, values in columns.items():
         if any(values):
-            words = COMPONENT_WORDS[name]
+            words = component_words(name)
             hover = [f"<b>{safe(n)}</b><br>{words}: {quantity(v, 'J')}" for n, v in zip(names, values, strict=True)]
-            data.append(bars([v * factor for v in values], hover, _COLOURS[name], name=words))
+            data.append(bars([v * factor for v in values], hover, colours[name], name=words))
     shares = [percent(total / priced.total_j) if priced.total_j else "" for total in totals]
     data.append(end_labels([total * factor for total in totals], shares))
     axes = {
@@ -78,10 +97,10 @@ def area(evaluation: Evaluation) -> Plot | None:
         return None
     parts = sorted(predicted.items(), key=lambda item: -item[1].value)
     words = [f"{plain(each.value)} ({interval(plain(each.low), plain(each.high))}) mm²" for _, each in parts]
-    names = [COMPONENT_WORDS[name] for name, _ in parts]
+    names = [component_words(name) for name, _ in parts]
     hover = [f"<b>{name}</b><br>{each}" for name, each in zip(names, words, strict=True)]
     values = [each.value for _, each in parts]
-    drawn = bars(values, hover, [_COLOURS[name] for name, _ in parts], showlegend=False)
+    drawn = bars(values, hover, [*_colours(name for name, _ in parts).values()], showlegend=False)
     reaches = {"array": [each.high - each.value for _, each in parts], "symmetric": False,
                "arrayminus": [each.value - each.low for _, each in parts]}  # fmt: skip
     drawn["error_x"] = {"type": "data", "color": MUTED, "thickness": 1.2, **reaches}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isinf
 
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation, Evaluation
 from accelsim.report.quantities import plain, quantity
 from accelsim.study.choices import MappingChoice, mapping_choices
 
@@ -20,8 +20,12 @@ _WORDS = {
 
 
 def choice_rows(run: Evaluation) -> list[list[str]]:
-    """A row a choice: its name, what was taken, and what it gains."""
-    return [[_WORDS[each.name], _taken(each), _gain(each)] for each in mapping_choices(run)]
+    """A row a choice: its name, what was taken, and what it gains; none where a kind's mapper has no choices."""
+    return [[_WORDS[each.name], _taken(each), _gain(each)] for each in _choices(run)]
+
+
+def _choices(run: Evaluation) -> tuple[MappingChoice, ...]:
+    return mapping_choices(run) if isinstance(run, DigitalEvaluation) else ()
 
 
 def _taken(choice: MappingChoice) -> str:
@@ -40,5 +44,5 @@ def choices_document(run: Evaluation) -> dict[str, dict[str, object]]:
     """By name: whether it might be taken, what was, and the latency without it (null where nothing was taken)."""
     return {
         each.name: {"on": each.on, "taken": each.taken, "without_s": each.without_s, "gain": each.gain}
-        for each in mapping_choices(run)
+        for each in _choices(run)
     }

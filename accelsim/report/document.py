@@ -55,8 +55,8 @@ def result_document(estimate: Estimate) -> dict[str, object]:
         "intervals": {metric: list(ends) for metric, ends in estimate.intervals.items()},
         "sensitivity": _sensitivity(estimate.sensitivity),
         "refused": list(estimate.sensitivity.refused) if estimate.sensitivity else [],
-        "energy_by_component_j": run.energy.by_component_j,
-        "energy_by_level_j": run.energy.by_level_j,
+        "energy_by_component_j": run.energy.by_component_j if run.energy else None,
+        "energy_by_level_j": run.energy.by_level_j if run.energy else None,
         "energy_by_op_j": _energy_by_op(run),
         **_area(run),
         **_throttling(run),
@@ -74,7 +74,9 @@ def result_document(estimate: Estimate) -> dict[str, object]:
 
 
 def _energy_by_op(run: Evaluation) -> list[dict[str, object]]:
-    """A row a mapped op: its name and dynamic joules by component, all its executions."""
+    """A row a mapped op: its name and dynamic joules by component, all its executions; none without an energy model."""
+    if run.energy is None:
+        return []
     rows = run.energy.by_op_component_j.tolist()
     return [
         {"op": op.op.name, **dict(zip(run.energy.components, row, strict=True))}
@@ -98,10 +100,10 @@ def _area(run: Evaluation) -> dict[str, object]:
 
 def _throttling(run: Evaluation) -> dict[str, object]:
     """The power limit, the clock that keeps it, and the run without it (null where it was not throttled)."""
-    limit, full = run.architecture.description.power_limit_w, run.unthrottled
+    full = run.unthrottled
     figures = None if full is None else {name: getattr(full, name) for name in ("latency_s", "energy_j", "power_w")}
     return {
-        "power_limit_w": None if limit is None else limit.value,
+        "power_limit_w": run.power_limit_w,
         "clock_scale": run.clock_scale,
         "unthrottled": figures,
     }

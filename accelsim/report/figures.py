@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation, Evaluation
 from accelsim.report.op_figures import OpFigures, activity, bare_resource
 from accelsim.report.plots import (
     ACTIVITIES,
@@ -122,12 +122,14 @@ def utilization(evaluation: Evaluation) -> Plot:
     return Plot("utilization", data, {**shape, **axes}, caption, wide=False)
 
 
-def energy(evaluation: Evaluation) -> Plot:
-    """Energy by component."""
+def energy(evaluation: Evaluation) -> Plot | None:
+    """Energy by component; None without an energy model."""
+    if evaluation.energy is None:
+        return None
     parts = sorted(evaluation.energy.by_component_j.items(), key=lambda item: -item[1])
     joules = [value for _, value in parts]
     factor, prefix = scale_of(joules)
-    total = evaluation.energy_j
+    total = evaluation.energy.total_j
     shares = [percent(value / total) if total else "" for value in joules]
     hover = [f"<b>{safe(name)}</b><br>{quantity(value, 'J')}" for name, value in parts]
     data = [bars([value * factor for value in joules], hover, PALETTE[0], showlegend=False)]
@@ -141,8 +143,10 @@ def energy(evaluation: Evaluation) -> Plot:
 
 
 def roofline(figures: OpFigures, evaluation: Evaluation) -> Plot | None:
-    """Matrix ops against the roofs of their formats and of the memory; None where there are no MACs."""
-    arch = evaluation.architecture.description
+    """Matrix ops against the roofs of their formats and of the memory; None without MACs, and for other kinds."""
+    if not isinstance(evaluation, DigitalEvaluation):
+        return None
+    arch = evaluation.arch
     indices = [i for i in range(len(figures)) if figures.macs[i] > 0 and figures.active_s[i] > 0]
     if not indices:
         return None

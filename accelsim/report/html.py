@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation, Evaluation
 from accelsim.report.breakdowns import area, energy_by_op
 from accelsim.report.choices import choice_rows
 from accelsim.report.comparing import by_op, by_precision
@@ -27,9 +27,8 @@ from accelsim.report.page import (
     text,
 )  # fmt: skip
 from accelsim.report.plots import Plot
-from accelsim.report.quantities import interval, percent, plain, quantity
-from accelsim.report.summary import METRICS, assumption_value, bottleneck_words, metric_values
-from accelsim.report.tables import mapping_words
+from accelsim.report.quantities import interval, plain, quantity
+from accelsim.report.summary import METRICS, assumption_value, bottleneck_words, metric_values, resource_rows
 from accelsim.study.compare import PrecisionComparison
 from accelsim.study.estimate import Estimate
 from accelsim.study.gap import optimality_gap
@@ -119,16 +118,14 @@ def _summary(estimate: Estimate) -> Cell:
         if values[metric.key] is not None
     ]
     rows.append(["Bottleneck", *bottleneck_words(run).split(", ", 1)])
-    rows.append(["Optimality gap", *_gap(run)])
-    for name, use in run.resources.items():
-        label = {"dram_bytes": "DRAM used", "scratchpad_bytes": "Scratchpads used"}.get(name, name)
-        share = percent(use["used"] / use["budget"]) if use["budget"] else ""
-        rows.append([label, quantity(use["used"], "B"), f"{share} of {quantity(use['budget'], 'B')}"])
+    if isinstance(run, DigitalEvaluation):
+        rows.append(["Optimality gap", *_gap(run)])
+    rows += [[*row] for row in resource_rows(run)]
     rows += [[name, gain or taken, taken if gain else ""] for name, taken, gain in choice_rows(run)]
     return table(["", "", "over assumed constants"], rows, ["", "figure", "soft"], "summary")
 
 
-def _gap(run: Evaluation) -> tuple[str, str]:
+def _gap(run: DigitalEvaluation) -> tuple[str, str]:
     gap = optimality_gap(run)
     return (plain(gap.whole, "x"), f"latency {gap_words(run)}") if gap.whole else ("", "nothing bounds it")
 
@@ -174,10 +171,10 @@ def _side_by_side(comparison: PrecisionComparison) -> Cell:
 def _tornados(sensitivity: Sensitivity | None, run: Evaluation) -> list[Plot]:
     if sensitivity is None or not sensitivity.swings:
         return []
-    return [
-        tornado(sensitivity, _latency("latency_s", run), "tornado-latency"),
-        tornado(sensitivity, Scaled("energy_j", "Energy", "J"), "tornado-energy"),
-    ]
+    drawn = [tornado(sensitivity, _latency("latency_s", run), "tornado-latency")]
+    if "energy_j" in sensitivity.nominal:
+        drawn.append(tornado(sensitivity, Scaled("energy_j", "Energy", "J"), "tornado-energy"))
+    return drawn
 
 
 def _comparison_tornados(comparison: PrecisionComparison) -> list[Plot]:
@@ -221,16 +218,15 @@ def _assumptions(sensitivity: Sensitivity | None, metric: str, unit: str) -> Cel
 
 def _ops_table(ops: OpFigures) -> Cell:
     head = ["op", "kind", "unit", "format", "runs", "critical", "busy", "stall", "DRAM", "energy", "MACs",
-            "core split", "tile", "order", "dataflow"]  # fmt: skip
+            *(key.replace("_", " ") for key in (ops.mapped[0].placement if len(ops) else ()))]  # fmt: skip
     rows = []
     for i in ops.by_time()[:_MOST_ROWS]:
         op = ops.mapped[i]
-        words = mapping_words(op)
         rows.append([
-            code(op.op.name), op.op.kind, op.stream.unit, op.precision, f"{op.executions:,}",
+            code(op.op.name), op.op.kind, op.unit, op.precision, f"{op.executions:,}",
             *(quantity(float(column[i]), "s", 3) for column in (ops.critical_s, ops.busy_s, ops.stall_s)),
             quantity(float(ops.dram_bytes[i]), "B", 3), quantity(float(ops.energy_j[i]), "J", 3),
-            quantity(float(ops.macs[i]), "", 3), *(words[key] or "" for key in words),
+            quantity(float(ops.macs[i]), "", 3), *(word or "" for word in op.placement.values()),
         ])  # fmt: skip
     kinds = ["name", "", "", "", *["number"] * 7, "tight", "tight"]
     cut = paragraph(f"The first {_MOST_ROWS} of {len(ops)} by time.") if len(ops) > _MOST_ROWS else Cell("")

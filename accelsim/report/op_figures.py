@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.mapping.records import MappedOp, OpMapping
+from accelsim.mapping.records import MappedItem, MappedOp, OpMapping, WorkloadMapping
 from accelsim.mapping.taskgraph import NO_RESOURCE
 from accelsim.pipeline import Evaluation
 from accelsim.report.critical import critical_path
@@ -33,10 +33,10 @@ class OpFigures:
         critical_by_activity_s: its tasks on the critical path, by `activity`; all of them add up to the latency.
         macs: of all executions.
         dram_bytes: moved by its tasks, whole bursts. Weights that stay for a whole loop are loaded by its first op.
-        energy_j: dynamic energy; leakage is no op's.
+        energy_j: dynamic energy, NaN without an energy model; leakage is no op's.
     """
 
-    mapped: tuple[OpMapping, ...]
+    mapped: tuple[MappedItem, ...]
     start_s: Floats
     end_s: Floats
     busy_s: Floats
@@ -79,7 +79,7 @@ def op_figures(evaluation: Evaluation) -> OpFigures:
         critical_by_activity_s=_critical(evaluation, count),
         macs=np.array([float(op.op.macs * op.executions) for op in mapped]),
         dram_bytes=np.bincount(tasks.op[crossing], tasks.amount[crossing], count).astype(np.float64),
-        energy_j=evaluation.energy.by_op_j,
+        energy_j=np.full(count, np.nan) if evaluation.energy is None else evaluation.energy.by_op_j,
     )
 
 
@@ -90,9 +90,13 @@ def _seconds(femtoseconds: NDArray[np.int64]) -> Floats:
 def _unit_tasks(evaluation: Evaluation) -> NDArray[np.int64]:
     """Tasks on compute units; of equal cores, those of the first. By op, then in order."""
     tasks = evaluation.tasks
-    units = [i for i, name in enumerate(tasks.resources) if name.removeprefix("core0.") in ("array", "vector", "host")]
+    units = [i for i, name in enumerate(tasks.resources) if evaluation.computes(name) and _first_core(name)]
     chosen = np.flatnonzero(np.isin(tasks.resource, units))
     return np.asarray(chosen[np.argsort(tasks.op[chosen], kind="stable")], dtype=np.int64)
+
+
+def _first_core(name: str) -> bool:
+    return name.startswith("core0.") or bare_resource(name) == name
 
 
 def bare_resource(name: str) -> str:
@@ -102,7 +106,7 @@ def bare_resource(name: str) -> str:
 
 
 def _execution_of(
-    evaluation: Evaluation, chosen: NDArray[np.int64], mapped: tuple[OpMapping, ...]
+    evaluation: Evaluation, chosen: NDArray[np.int64], mapped: tuple[MappedItem, ...]
 ) -> NDArray[np.int64]:
     """Which execution of its op each of ``chosen`` (`_unit_tasks`) belongs to: all executions have equally many."""
     op = evaluation.tasks.op[chosen]
@@ -112,7 +116,7 @@ def _execution_of(
     return np.asarray((np.arange(len(chosen)) - first[op]) // each[op], dtype=np.int64)
 
 
-def _stalls(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> NDArray[np.int64]:
+def _stalls(evaluation: Evaluation, mapped: tuple[MappedItem, ...]) -> NDArray[np.int64]:
     tasks, timeline = evaluation.tasks, evaluation.timeline
     chosen = _unit_tasks(evaluation)
     op, resource = tasks.op[chosen], tasks.resource[chosen]
@@ -198,7 +202,10 @@ class Stretch:
 
 def stretches(evaluation: Evaluation) -> list[Stretch]:
     """Every op and loop in order, a loop before its body; those of depth 0 follow one another and cover all ops."""
-    return [*_stretches(evaluation.mapping.ops, 0, 0)]
+    mapping = evaluation.mapping
+    if isinstance(mapping, WorkloadMapping):
+        return [*_stretches(mapping.ops, 0, 0)]
+    return [Stretch(op.op.name, index, index + 1, 1, op.executions, 0) for index, op in enumerate(mapping.walk())]
 
 
 def _stretches(ops: tuple[MappedOp, ...], first: int, depth: int) -> Iterator[Stretch]:

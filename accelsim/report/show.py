@@ -100,12 +100,8 @@ def architecture_document(architecture: Architecture) -> dict[str, Any]:
         "kind": architecture.kind,
         "description": description.description,
         "peaks": {
-            name: {
-                "ops_per_s": description.peak_ops_per_s(name),
-                "ops_per_joule": _finite(description.peak_ops_per_joule(name)),
-                "macs_per_cycle": description.macs_per_cycle(name),
-            }
-            for name in description.array.units
+            name: {metric: _finite(value) for metric, value in peak.items()}
+            for name, peak in description.peaks().items()
         },
         "constants": {path: _plain(constant) for path, constant in architecture.constants().items()},
         "settings": _settings(architecture),
@@ -181,11 +177,11 @@ def _architecture_lines(architecture: Architecture) -> list[str]:
     if description.description:
         lines.append(_line(description.description, "  "))
     peaks = [("format", "peak", "efficiency at the nominal voltage")]
-    for name in description.array.units:
-        efficiency = description.peak_ops_per_joule(name)
-        peaks.append((name, quantity(description.peak_ops_per_s(name), "OP/s"), quantity(efficiency, "OP/J")))
+    for name, peak in description.peaks().items():
+        peaks.append((name, quantity(peak["ops_per_s"], "OP/s"), quantity(peak["ops_per_joule"], "OP/J")))
     settings = [(path, _word(value)) for path, value in _settings(architecture).items()]
-    lines += ["", "peaks, two operations a MAC", *_table(peaks, right=(1,))]
+    if len(peaks) > 1:
+        lines += ["", "peaks, two operations a MAC", *_table(peaks, right=(1,))]
     lines += ["", "constants, each with its owner", *_owned(architecture.constants())]
     return [*lines, "", "settings", *_table(settings)]
 

@@ -10,7 +10,7 @@ from accelsim.report.op_figures import bare_resource
 from accelsim.report.quantities import interval, percent, plain, quantity
 from accelsim.study.compare import compression
 
-__all__ = ["METRICS", "Metric", "assumption_value", "bottleneck_words", "metric_values"]
+__all__ = ["METRICS", "Metric", "assumption_value", "bottleneck_words", "metric_values", "resource_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,29 @@ def bottleneck_words(run: Evaluation) -> str:
     """What is busiest, and how much of the arrays' peak is used."""
     busy, achieved = percent(run.utilization[run.bottleneck]), percent(run.utilization["macs"])
     return f"{bare_resource(run.bottleneck)}, busy {busy} of the time; MACs reach {achieved} of peak"
+
+
+def resource_rows(run: Evaluation) -> list[tuple[str, str, str]]:
+    """A row a resource: its name, how much is used, and the share of the budget."""
+    rows = []
+    for name, held in run.resources.items():
+        unit, used, budget = ("B" if name.endswith("_bytes") else ""), held["used"], held["budget"]
+        words = [quantity(each, unit) if unit else f"{each:,.10g}" for each in (used, budget)]
+        share = f"{percent(used / budget)} of " if budget else "of "
+        rows.append((_RESOURCES.get(name, name), words[0], share + words[1]))
+    return rows
+
+
+_RESOURCES = {
+    "dram_bytes": "DRAM used",
+    "scratchpad_bytes": "Scratchpads used",
+    "lut": "LUT",
+    "lutram": "LUT as memory",
+    "ff": "FF",
+    "bram18": "BRAM (18 Kb)",
+    "uram": "URAM",
+    "dsp": "DSP",
+}
 
 
 def assumption_value(value: float | str) -> str:

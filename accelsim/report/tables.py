@@ -6,24 +6,23 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, SupportsFloat
 
-from accelsim.hardware.digital import DATAFLOWS
-from accelsim.mapping.records import OpMapping
-from accelsim.mapping.space import ORDERS
 from accelsim.pipeline import Evaluation
-from accelsim.report.breakdowns import COMPONENT_WORDS, area_words
+from accelsim.report.breakdowns import area_words, component_words
 from accelsim.report.choices import choice_rows
 from accelsim.report.gaps import gap_columns, gap_words, parts_words
 from accelsim.report.op_figures import OpFigures, op_figures
 from accelsim.report.quantities import interval, percent, plain, quantity, short
-from accelsim.report.summary import METRICS, assumption_value, bottleneck_words, metric_values
+from accelsim.report.summary import METRICS, assumption_value, bottleneck_words, metric_values, resource_rows
 from accelsim.study.compare import PrecisionComparison
 from accelsim.study.estimate import Estimate
 from accelsim.study.sensitivity import Sensitivity
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-__all__ = ["comparison_text", "mapping_words", "ops_frame", "result_text", "sensitivity_frame"]
+__all__ = ["comparison_text", "ops_frame", "result_text", "sensitivity_frame"]
 
 WIDTH = 100
 TOP_OPS = 10
@@ -47,12 +46,14 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
         active_s: any of its tasks runs, transfers and latencies included.
         critical_s: its part of the critical path; the column adds up to the latency.
         energy_j: without leakage: the column and the leakage add up to the energy.
-        energy_array_j, energy_vector_j, energy_scratchpad_j, energy_network_j, energy_dram_j, energy_host_j: its parts.
+        energy_array_j, energy_vector_j, energy_scratchpad_j, energy_network_j, energy_dram_j, energy_host_j: its parts;
+            other kinds have other components.
         gap: time of matrix work over the least that any mapping of it needs on this machine; NaN for other ops.
         ideal_s, spatial_s, fill_s, port_s, launch_s, load_s, wait_s, unload_s: parts of the op's time, from its first
             task to its last; see `study.cycles.TimeParts`.
         core_split, tile, order, dataflow: how matrix work is cut over cores and tiles, the order of the tile loops
-            (outermost first) and what stays in the array; None for other ops.
+            (outermost first) and what stays in the array; None for other ops. Other kinds of hardware have other
+            columns here, and neither gap nor parts of the time.
     """
     import pandas as pd
 
@@ -63,7 +64,7 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
             "op": [op.op.name for op in ops],
             "kind": [op.op.kind for op in ops],
             "label": [op.op.label for op in ops],
-            "unit": [op.stream.unit for op in ops],
+            "unit": [op.unit for op in ops],
             "precision": [op.precision for op in ops],
             "executions": [op.executions for op in ops],
             "macs": [op.op.macs * op.executions for op in ops],
@@ -75,30 +76,18 @@ def ops_frame(evaluation: Evaluation) -> pd.DataFrame:
             "active_s": figures.active_s,
             "critical_s": figures.critical_s,
             "energy_j": figures.energy_j,
-            **{
-                f"energy_{name}_j": evaluation.energy.by_op_component_j[:, column]
-                for column, name in enumerate(evaluation.energy.components)
-            },
+            **_energy_columns(evaluation),
             **gap_columns(evaluation),
-            **{name: [mapping_words(op)[name] for op in ops] for name in _MAPPING_COLUMNS},
+            **{name: [op.placement[name] for op in ops] for name in (ops[0].placement if ops else ())},
         }
     )
 
 
-_MAPPING_COLUMNS = ("core_split", "tile", "order", "dataflow")
-
-
-def mapping_words(mapped: OpMapping) -> dict[str, str | None]:
-    """How an op is cut: ``core_split``, ``tile``, ``order`` and ``dataflow``, None without a candidate."""
-    c = mapped.candidate
-    if c is None:
-        return dict.fromkeys(_MAPPING_COLUMNS)
-    return {
-        "core_split": f"g{c.split_g} m{c.split_m} n{c.split_n} k{c.split_k}",
-        "tile": f"m{c.tile_m} n{c.tile_n} k{c.tile_k}",
-        "order": "".join("mnk"[axis] for axis in ORDERS[c.order]),
-        "dataflow": DATAFLOWS[c.dataflow],
-    }
+def _energy_columns(evaluation: Evaluation) -> dict[str, NDArray[np.float64]]:
+    priced = evaluation.energy
+    if priced is None:
+        return {}
+    return {f"energy_{name}_j": priced.by_op_component_j[:, column] for column, name in enumerate(priced.components)}
 
 
 def sensitivity_frame(sensitivity: Sensitivity | None) -> pd.DataFrame:
@@ -138,6 +127,7 @@ def result_text(estimate: Estimate) -> str:
         _top_ops(figures, run),
         _energy(run),
         _area(run),
+        _resources(run),
         _mapping(run),
         _refused(estimate.sensitivity),
     ]
@@ -253,7 +243,7 @@ def _top_ops(figures: OpFigures, run: Evaluation) -> str:
         op = figures.mapped[i]
         share = figures.critical_s[i] / run.latency_s if run.latency_s else 0.0
         rows.append([
-            f"  {op.op.name}", op.stream.unit, op.precision or "-", f"{op.executions:,}",
+            f"  {op.op.name}", op.unit, op.precision or "-", f"{op.executions:,}",
             _time(figures.critical_s[i]), percent(float(share)), _time(figures.busy_s[i]), _time(figures.stall_s[i]),
             quantity(float(figures.dram_bytes[i]), "B", 3), quantity(float(figures.energy_j[i]), "J", 3),
         ])  # fmt: skip
@@ -262,10 +252,12 @@ def _top_ops(figures: OpFigures, run: Evaluation) -> str:
 
 
 def _energy(run: Evaluation) -> str:
-    """Energy by component and by level of data movement, the largest first."""
+    """Energy by component and by level of data movement, the largest first; empty without an energy model."""
+    if run.energy is None:
+        return ""
     total = run.energy_j or 1.0
     components = [
-        [f"  {COMPONENT_WORDS[name]}", quantity(joules, "J"), percent(joules / total)]
+        [f"  {component_words(name)}", quantity(joules, "J"), percent(joules / total)]
         for name, joules in sorted(run.energy.by_component_j.items(), key=lambda item: -item[1])
     ]
     levels = [
@@ -283,7 +275,7 @@ def _area(run: Evaluation) -> str:
     if not run.area.predicted:
         return ""
     rows = [
-        [f"  {COMPONENT_WORDS[name]}", plain(each.value, "mm²"), f"({interval(plain(each.low), plain(each.high))})"]
+        [f"  {component_words(name)}", plain(each.value, "mm²"), f"({interval(plain(each.low), plain(each.high))})"]
         for name, each in sorted(run.area.predicted.items(), key=lambda item: -item[1].value)
         if each.high > 0
     ]
@@ -296,21 +288,26 @@ def _time(seconds: SupportsFloat) -> str:
 
 
 def _mapping(run: Evaluation) -> str:
-    mapped = list(run.mapping.walk())
-    matrix = sum(1 for op in mapped if op.candidate is not None)
-    used = run.resources["scratchpad_bytes"]
-    words = (
-        f"Mapping: {len(mapped)} ops, {matrix} of them matrix work, chosen from {run.mapping.candidates_seen:,} "
-        f"candidates. {len(run.mapping.on_chip)} activations stay on chip; the scratchpads hold at most "
-        f"{quantity(used['used'], 'B')} of {quantity(used['budget'], 'B')}. "
-        f"Timeline: {len(run.tasks):,} tasks ({run.detail} detail, engine {run.timeline.engine}). "
-        f"Time of the ops: {parts_words(run)}."
-    )
-    gap = gap_words(run)
+    words = f"Mapping: {run.summary} Timeline: {len(run.tasks):,} tasks ({run.detail} detail, engine "
+    words += f"{run.timeline.engine})."
+    parts, gap = parts_words(run), gap_words(run)
+    if parts:
+        words += f" Time of the ops: {parts}."
     if gap:
         words += f" The latency is {gap}."
-    choices = _aligned([[f"  {name}", *rest] for name, *rest in choice_rows(run)], "lll")
-    return f"{textwrap.fill(words, WIDTH, subsequent_indent='  ')}\nChoices of the mapper, and their gains\n{choices}"
+    lines = [textwrap.fill(words, WIDTH, subsequent_indent="  ")]
+    rows = choice_rows(run)
+    if rows:
+        lines += [
+            "Choices of the mapper, and their gains",
+            _aligned([[f"  {row[0]}", *row[1:]] for row in rows], "lll"),
+        ]
+    return "\n".join(lines)
+
+
+def _resources(run: Evaluation) -> str:
+    rows = [[f"  {label}", used, share] for label, used, share in resource_rows(run)]
+    return "Resources\n" + _aligned(rows, "lrl")
 
 
 def _refused(sensitivity: Sensitivity | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
-from accelsim.pipeline import Engine, Evaluation, evaluate, reprice
+from accelsim.pipeline import DigitalEvaluation, Engine, Evaluation, evaluate, reprice
 from accelsim.study.sensitivity import Assumption
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import assumed_parameters, reloaded
@@ -65,16 +65,16 @@ def notes_on(evaluation: Evaluation) -> tuple[str, ...]:
 
 def _power_and_technology(evaluation: Evaluation) -> list[str]:
     """That clocks were throttled, and which constants nobody stated."""
-    notes, limit, full = [], evaluation.architecture.description.power_limit_w, evaluation.unthrottled
+    notes, limit, full = [], evaluation.power_limit_w, evaluation.unthrottled
     if full is not None and limit is not None:
         notes.append(
             f"throttled: at the full clock the average power is {full.power_w:.4g} W, above the limit of "
-            f"{limit.value:.4g} W; the chip's clocks run at {evaluation.clock_scale:.4g} of it, and the latency is "
+            f"{limit:.4g} W; the chip's clocks run at {evaluation.clock_scale:.4g} of it, and the latency is "
             f"{evaluation.latency_s:.4g} s instead of {full.latency_s:.4g} s."
         )
     derived = sorted(evaluation.architecture.derived)
-    if derived:
-        technology = evaluation.architecture.description.technology
+    if derived and isinstance(evaluation, DigitalEvaluation):
+        technology = evaluation.arch.technology
         notes.append(f"derived: {len(derived)} constants are not stated and follow from `technology: {technology}`, "
                      f"with its ranges: {', '.join(derived)}.")  # fmt: skip
     return notes
@@ -109,8 +109,11 @@ class Variations:
             precision = str(setting.get(_RECIPE + precision, precision))
         architecture = self.architecture.override(constants) if constants else self.architecture
         same_work = not parameters and precision == self.precision
-        if same_work and all(any(mark in path for mark in _PRICE_ONLY) for path in constants):
-            return reprice(self.nominal, architecture) if constants else self.nominal
+        if same_work and not constants:
+            return self.nominal
+        priced = all(any(mark in path for mark in _PRICE_ONLY) for path in constants)
+        if same_work and priced and isinstance(self.nominal, DigitalEvaluation):
+            return reprice(self.nominal, architecture)
         return evaluate(self._graph(parameters), architecture, precision, engine=self.engine, detail=self.detail,
                         options=self.nominal.options)  # fmt: skip
 

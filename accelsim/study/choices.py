@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.placement import cached_states
 from accelsim.mapping.records import LoopMapping, PipelineMapping, WorkloadMapping
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation
 
 __all__ = ["MappingChoice", "mapping_choices"]
 
@@ -32,13 +32,13 @@ class MappingChoice:
     gain: float
 
 
-def mapping_choices(evaluation: Evaluation) -> tuple[MappingChoice, ...]:
+def mapping_choices(evaluation: DigitalEvaluation) -> tuple[MappingChoice, ...]:
     """Every choice, with its gain found by mapping again without it."""
     taken = _taken(evaluation.mapping)
     return tuple(_choice(evaluation, each.name, taken[each.name]) for each in fields(MappingOptions))
 
 
-def _choice(run: Evaluation, name: str, taken: str) -> MappingChoice:
+def _choice(run: DigitalEvaluation, name: str, taken: str) -> MappingChoice:
     on = bool(getattr(run.options, name))
     if not taken or not on:
         return MappingChoice(name, on, "", None, 1.0)

@@ -12,7 +12,7 @@ from accelsim.mapping.options import MappingOptions
 from accelsim.numerics import FORMATS
 from accelsim.pipeline import Engine, Evaluation, evaluate
 from accelsim.study.assumptions import Variations, assumptions_of, notes_on
-from accelsim.study.estimate import Estimate, metric_intervals
+from accelsim.study.estimate import Estimate, measured, metric_intervals
 from accelsim.study.sensitivity import Sensitivity, Setting, explore
 from accelsim.workload.graph import Graph
 
@@ -81,7 +81,9 @@ class PrecisionComparison:
 
 def _of_run(sensitivity: Sensitivity, name: str) -> Sensitivity:
     """The part of a comparison's sensitivity that speaks of one run."""
-    metrics = {f"{metric}.{name}": metric for metric in ("latency_s", "energy_j")}
+    metrics = {
+        long: metric for metric in ("latency_s", "energy_j") if (long := f"{metric}.{name}") in sensitivity.nominal
+    }
     swings = tuple(
         replace(swing, spans={short: swing.spans[long] for long, short in metrics.items()})
         for swing in sensitivity.swings
@@ -126,8 +128,9 @@ def compare_precisions(
         there = {name: each.at(setting) for name, each in variations.items()}
         last = there[names[-1]]
         metrics = {"speedup": there[names[0]].latency_s / last.latency_s, "compression": compression(last)}
-        metrics |= {f"latency_s.{name}": each.latency_s for name, each in there.items()}
-        return metrics | {f"energy_j.{name}": each.energy_j for name, each in there.items()}
+        for name, each in there.items():
+            metrics |= measured(each, f".{name}")
+        return metrics
 
     assumptions = assumptions_of(workload, architecture, tuple(names))
     return PrecisionComparison(runs, explore(assumptions, measure, measure({})), notes)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.records import OpMapping
 from accelsim.mapping.space import ALONG_GROUPS, ALONG_M, ALONG_N, INPUT_STATIONARY, WEIGHT_STATIONARY, shares
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation
 from accelsim.units import FS_PER_S
 
 __all__ = ["PARTS", "TimeParts", "time_parts"]
@@ -68,7 +68,7 @@ class TimeParts:
         return total
 
 
-def time_parts(evaluation: Evaluation) -> TimeParts:
+def time_parts(evaluation: DigitalEvaluation) -> TimeParts:
     """The parts of the time of each op."""
     mapped = tuple(evaluation.mapping.walk())
     found = _windows(evaluation, mapped)
@@ -79,7 +79,7 @@ def time_parts(evaluation: Evaluation) -> TimeParts:
     return TimeParts(*np.array(rows, dtype=np.int64).reshape(-1, len(PARTS)).T)
 
 
-def _windows(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> Femtoseconds:
+def _windows(evaluation: DigitalEvaluation, mapped: tuple[OpMapping, ...]) -> Femtoseconds:
     """(ops, 5) femtoseconds of each op in its unit, and beside it: launch, load, wait, unload."""
     tasks, start, end = evaluation.tasks, evaluation.timeline.start_fs, evaluation.timeline.end_fs
     op = tasks.op
@@ -115,7 +115,7 @@ def _windows(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> Femtoseco
     return columns
 
 
-def _executions(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> tuple[Femtoseconds, Femtoseconds]:
+def _executions(evaluation: DigitalEvaluation, mapped: tuple[OpMapping, ...]) -> tuple[Femtoseconds, Femtoseconds]:
     """Tasks on the unit of each op, of the first core where there are several, and the first of each execution."""
     tasks = evaluation.tasks
     units = [i for i, name in enumerate(tasks.resources) if name.rpartition(".")[2] in ("array", "vector", "host")]
@@ -130,7 +130,7 @@ def _executions(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> tuple[
     return chosen, chosen[rank % each[tasks.op[chosen]] == 0]
 
 
-def _behind(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> tuple[Femtoseconds, Femtoseconds]:
+def _behind(evaluation: DigitalEvaluation, mapped: tuple[OpMapping, ...]) -> tuple[Femtoseconds, Femtoseconds]:
     """Tasks that belong behind the computation of an op, and for each op the one that it follows, or itself."""
     tasks = evaluation.tasks
     follows = np.array([op.follows for op in mapped], dtype=np.bool_)
@@ -139,7 +139,7 @@ def _behind(evaluation: Evaluation, mapped: tuple[OpMapping, ...]) -> tuple[Femt
     return np.flatnonzero(np.isin(tasks.action, after) | follows[tasks.op]), leaders
 
 
-def _openings(evaluation: Evaluation, mapped: tuple[OpMapping, ...], begins: Femtoseconds) -> Femtoseconds:
+def _openings(evaluation: DigitalEvaluation, mapped: tuple[OpMapping, ...], begins: Femtoseconds) -> Femtoseconds:
     """When each execution opens: what it waits for has ended, but for its own loads.
 
     Vector work that follows an op opens with its own first task. Weights that stay for a whole loop are loaded in the
@@ -162,11 +162,11 @@ def _openings(evaluation: Evaluation, mapped: tuple[OpMapping, ...], begins: Fem
     return np.where(follows, start[begins], opening)
 
 
-def _computation(evaluation: Evaluation, mapped: OpMapping, busy_fs: int) -> tuple[int, int, int, int]:
+def _computation(evaluation: DigitalEvaluation, mapped: OpMapping, busy_fs: int) -> tuple[int, int, int, int]:
     """(ideal, spatial, fill, port) femtoseconds of ``busy_fs`` in the unit."""
     if mapped.metrics is None:
         return busy_fs, 0, 0, 0
-    arch = evaluation.architecture.description
+    arch = evaluation.arch
     macs = mapped.op.macs * mapped.executions
     until = [macs / arch.macs_per_cycle(mapped.precision)]
     until += [each * mapped.executions for each in (_useful_cycles(arch, mapped), mapped.metrics.mac_cycles)]

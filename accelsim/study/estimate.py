@@ -14,7 +14,7 @@ from accelsim.study.sensitivity import Sensitivity, Setting, explore
 from accelsim.workload.graph import Graph
 from accelsim.workload.precision import PrecisionArgument
 
-__all__ = ["Estimate", "estimate", "metric_intervals"]
+__all__ = ["Estimate", "estimate", "measured", "metric_intervals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ def metric_intervals(
     That of an area that nobody has published is the range of the technology's constants.
     """
     low, high = _with(evaluation.latency_s, spans[f"latency_s{suffix}"])
-    intervals = {"latency_s": (low, high), "energy_j": _with(evaluation.energy_j, spans[f"energy_j{suffix}"])}
+    intervals = {"latency_s": (low, high)}
+    if evaluation.energy_j is not None:
+        intervals["energy_j"] = _with(evaluation.energy_j, spans[f"energy_j{suffix}"])
     workload = evaluation.workload
     intervals["throughput_per_s"] = (_rate(workload.batch, high), _rate(workload.batch, low))
     area = evaluation.area
@@ -48,6 +50,12 @@ def metric_intervals(
     if workload.audio_s:
         intervals["real_time_factor"] = (low / workload.audio_s, high / workload.audio_s)
     return intervals
+
+
+def measured(evaluation: Evaluation, suffix: str = "") -> dict[str, float]:
+    """The metrics that are explored over assumed constants: those of them that the evaluation has."""
+    found = {"latency_s": evaluation.latency_s, "energy_j": evaluation.energy_j}
+    return {f"{name}{suffix}": value for name, value in found.items() if value is not None}
 
 
 def _rate(samples: int, seconds: float) -> float:
@@ -82,8 +90,7 @@ def estimate(
     variations = Variations(workload, architecture, chosen, nominal)
 
     def measure(setting: Setting) -> dict[str, float]:
-        there = variations.at(setting)
-        return {"latency_s": there.latency_s, "energy_j": there.energy_j}
+        return measured(variations.at(setting))
 
     assumptions = assumptions_of(workload, architecture, (chosen,))
     return Estimate(evaluation, explore(assumptions, measure, measure({})), notes)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from accelsim.mapping.bounds import LeastOp, least_of_op
 from accelsim.mapping.records import OpMapping
-from accelsim.pipeline import Evaluation
+from accelsim.pipeline import DigitalEvaluation
 
 __all__ = ["OptimalityGap", "optimality_gap"]
 
@@ -48,9 +48,9 @@ class OptimalityGap:
         return self.latency_s / least if least > 0 else None
 
 
-def optimality_gap(evaluation: Evaluation) -> OptimalityGap:
+def optimality_gap(evaluation: DigitalEvaluation) -> OptimalityGap:
     """The gap of each matrix op and of the whole run. Times of ops are the mapper's, at op detail the engine's too."""
-    arch = evaluation.architecture.description
+    arch = evaluation.arch
     known: dict[object, LeastOp | None] = {}
     mapped = tuple(evaluation.mapping.walk())
     found: list[LeastOp | None] = []
@@ -76,9 +76,9 @@ def _shape(mapped: OpMapping) -> object:
     return tuple(getattr(op, name, None) for name in ("input_size", "output_size", "kernel", "stride", "padding"))
 
 
-def _occupied_s(mapped: OpMapping, least: LeastOp | None, evaluation: Evaluation) -> dict[str, float]:
+def _occupied_s(mapped: OpMapping, least: LeastOp | None, evaluation: DigitalEvaluation) -> dict[str, float]:
     """Seconds by resource that one execution of an op takes at least."""
-    arch, stream = evaluation.architecture.description, mapped.stream
+    arch, stream = evaluation.arch, mapped.stream
     dram = arch.memory.dram
     bytes_per_s = dram.bandwidth_bytes_per_s.value * dram.efficiency.value
     if least is not None:

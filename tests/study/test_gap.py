@@ -29,7 +29,7 @@ def test_every_gap_is_at_least_one(name, arch):
     assert np.isnan(gap.by_op[~matrix]).all()
     assert (gap.by_op[matrix] >= 1 - 1e-9).all()
     assert gap.whole >= 1 - 1e-9
-    assert gap.least_s["array"] >= run.ideal_array_s * (1 - 1e-2)  # a cycle an op and core is let go
+    assert gap.least_s["array"] >= run.ideal_s * (1 - 1e-2)  # a cycle an op and core is let go
 
 
 @settings(max_examples=40, deadline=None)

@@ -22,6 +22,7 @@ from accelsim.hardware.derive import from_tables
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.technology.span import Span, total
+from accelsim.pipeline.digital import description_of
 from accelsim.study.validate.framework import Comparison, Row, Target, evaluated
 from accelsim.study.validate.table import Record, read_table
 
@@ -96,7 +97,7 @@ _OF_PRECISION: dict[str, Callable[[DigitalArchitecture, str, bool], float]] = {
 
 @cache
 def _description(name: str) -> DigitalArchitecture:
-    return load_architecture(name).description
+    return description_of(load_architecture(name))
 
 
 def _compared(record: Record) -> Iterable[Comparison]:
