@@ -17,36 +17,56 @@ from accelsim.version import __version__
 
 if TYPE_CHECKING:
     from accelsim import numerics
-    from accelsim.api import compare, emulate, from_onnx, from_torch, rewrite, simulate, validate
+    from accelsim.api import (
+        compare,
+        compare_skips,
+        emulate,
+        expect,
+        from_onnx,
+        from_torch,
+        rewrite,
+        simulate,
+        sweep,
+        validate,
+    )
     from accelsim.errors import AccelsimError, InfeasibleError, InputError
     from accelsim.hardware.load import Architecture, load_architecture
-    from accelsim.results import Comparison, Result, Validation
+    from accelsim.results import Comparison, Emulation, Result, Skips, Sweep, Validation
     from accelsim.study.circuits import estimate
-    from accelsim.study.emulate import Emulation
+    from accelsim.study.expect import Expectation
     from accelsim.workload.graph import Graph
     from accelsim.workload.load import load_workload
+    from accelsim.workload.outcomes import Outcome, load_outcomes
 
 __all__ = [
     "AccelsimError",
     "Architecture",
     "Comparison",
     "Emulation",
+    "Expectation",
     "Graph",
     "InfeasibleError",
     "InputError",
+    "Outcome",
     "Result",
+    "Skips",
+    "Sweep",
     "Validation",
     "__version__",
     "compare",
+    "compare_skips",
     "emulate",
     "estimate",
+    "expect",
     "from_onnx",
     "from_torch",
     "load_architecture",
+    "load_outcomes",
     "load_workload",
     "numerics",
     "rewrite",
     "simulate",
+    "sweep",
     "validate",
 ]
 
@@ -54,21 +74,29 @@ _HOMES = {
     "AccelsimError": "errors",
     "Architecture": "hardware.load",
     "Comparison": "results",
-    "Emulation": "study.emulate",
+    "Emulation": "results",
+    "Expectation": "study.expect",
     "Graph": "workload.graph",
     "InfeasibleError": "errors",
     "InputError": "errors",
+    "Outcome": "workload.outcomes",
     "Result": "results",
+    "Skips": "results",
+    "Sweep": "results",
     "Validation": "results",
     "compare": "api",
+    "compare_skips": "api",
     "emulate": "api",
     "estimate": "study.circuits",
+    "expect": "api",
     "from_onnx": "api",
     "from_torch": "api",
     "load_architecture": "hardware.load",
+    "load_outcomes": "workload.outcomes",
     "load_workload": "workload.load",
     "rewrite": "api",
     "simulate": "api",
+    "sweep": "api",
     "validate": "api",
 }
 

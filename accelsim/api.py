@@ -6,29 +6,30 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from numpy.typing import ArrayLike
-
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.hardware.load import Architecture, load_architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import mapping_options
+from accelsim.numerics.quantisers import Quantiser
 from accelsim.pipeline import Engine, evaluate
-from accelsim.results import Comparison, Result, Validation
+from accelsim.results import Comparison, Emulation, Result, Skips, Sweep, Validation
 from accelsim.study.compare import compare_precisions
-from accelsim.study.emulate import Emulation, emulated
+from accelsim.study.emulate import Inputs, emulated
 from accelsim.study.estimate import estimate
+from accelsim.study.expect import Expectation, expected
 from accelsim.study.validate import Target
 from accelsim.study.validate import validate as compare_with_reference
 from accelsim.study.validate.registry import with_models
 from accelsim.workload.bundled.parameters import checked_size
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import load_workload, reloaded
+from accelsim.workload.outcomes import Outcome
 from accelsim.workload.precision import PrecisionArgument
 from accelsim.workload.rewrite import rewrite as rewritten
 
 __all__ = [
-    "Comparison", "Emulation", "Result", "Validation", "compare", "emulate", "from_onnx", "from_torch", "rewrite",
-    "simulate", "validate",
+    "Comparison", "Emulation", "Expectation", "Result", "Skips", "Sweep", "Validation", "compare", "compare_skips",
+    "emulate", "expect", "from_onnx", "from_torch", "rewrite", "simulate", "sweep", "validate",
 ]  # fmt: skip
 
 
@@ -121,23 +122,56 @@ def compare(
     )  # fmt: skip
 
 
+def expect(
+    outcomes: Sequence[Outcome],
+    architecture: Architecture | str | Path,
+    *,
+    precision: PrecisionArgument | None = None,
+    engine: Engine = "auto",
+    detail: Detail = "op",
+    mapping: Mapping[str, bool] | None = None,
+) -> Expectation:
+    """Mean latency and energy of a model whose branches the data decides, given how probable they are.
+
+    Args:
+        outcomes: what `accelsim.load_outcomes` returns for the model and its probabilities.
+        architecture, precision, engine, detail, mapping: as `simulate`, for each outcome. Without intervals.
+
+    Raises:
+        AccelsimError: bad input, or an outcome that fits nowhere.
+    """
+    _check_options(engine, detail)
+    if not outcomes:
+        raise InputError("must hold an outcome", field="outcomes", remedy="make them with accelsim.load_outcomes")
+    options = mapping_options(mapping)
+    return expected(outcomes, _architecture(architecture), precision, engine=engine, detail=detail, options=options)
+
+
 def emulate(
     workload: Graph | str | Path,
     architecture: Architecture | str | Path,
-    inputs: Mapping[str, ArrayLike] | str | Path | None = None,
+    inputs: Inputs | None = None,
     *,
     precision: PrecisionArgument | None = None,
     batch: int | None = None,
     seed: int = 0,
+    time_s: float | None = None,
+    calibration: Inputs | Sequence[Inputs] | None = None,
+    quantiser: str | Quantiser | None = None,
     mapping: Mapping[str, bool] | None = None,
 ) -> Emulation:
     """What a workload computes on an architecture, on the mapping that `simulate` times.
 
     Args:
-        workload: the path of an ONNX model, or its graph: nothing else has values.
+        workload: the path of an ONNX model or its graph, or a bundled workload, whose weights are drawn from ``seed``.
         architecture, precision, batch, mapping: as `simulate`.
         inputs: an array for each input by name, or the path of a .npz file with them; None draws standard normal
             numbers for floats, from ``seed``, and ones for all others.
+        time_s: seconds after programming at which analog tiles are read; None for right after it.
+        calibration: samples as ``inputs``, one or a list: scales of integer activations are found once from these.
+            None finds them from each tensor at hand.
+        quantiser: what range integer activations are spread over, by name (max, percentile:P, mse, sawb, pact:ALPHA,
+            fixed:LOW,HIGH) or as a record; None takes those of the recipe, else max.
 
     Raises:
         UnsupportedError: a workload without values, or an op whose values are not emulated.
@@ -145,7 +179,40 @@ def emulate(
     """
     options = mapping_options(mapping)
     found = evaluate(_workload(workload, batch), _architecture(architecture), precision, options=options)
-    return emulated(found, inputs, seed)
+    values = emulated(found, inputs, seed, time_s, calibration=calibration, quantiser=quantiser)
+    return Emulation.of(values)
+
+
+def compare_skips(
+    workload: Graph | str | Path,
+    architecture: Architecture | str | Path,
+    *,
+    variants: Sequence[str] = ("keep", "shorten", "remove"),
+    precision: PrecisionArgument | None = None,
+    batch: int | None = None,
+    engine: Engine = "auto",
+    seed: int = 0,
+) -> Skips:
+    """What the skip connections of a workload cost on an FPGA: resources, FIFOs, latency, throughput and outputs.
+
+    Args:
+        workload, architecture, precision, batch, engine: as `simulate`; the architecture is of kind fpga.
+        variants: of keep, shorten and remove; the first is what the others are compared with.
+        seed: of the drawn input that outputs are compared on, where the model has weights.
+
+    Raises:
+        UnsupportedError: another kind of architecture, or an op that no stage is modelled for.
+        InfeasibleError: a variant that does not fit the device.
+        InputError: a workload without skips to shorten or remove.
+    """
+    from accelsim.study.skips import compare_skip_variants
+
+    _check_options(engine, "op")
+    return Skips(
+        compare_skip_variants(
+            _workload(workload, batch), _architecture(architecture), variants, precision, engine=engine, seed=seed
+        )
+    )  # fmt: skip
 
 
 def validate(
@@ -166,6 +233,32 @@ def validate(
     return Validation(compare_with_reference(chosen, None if data is None else Path(data)))
 
 
+def sweep(
+    spec: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Sweep:
+    """Evaluate the designs of a sweep.
+
+    Args:
+        spec: a bundled sweep, a path to a sweep file, or what such a file says as a mapping.
+        out: the folder of the results, one sweep each; None keeps them in a temporary one, as long as the program.
+        resume: go on with an unfinished run in ``out``. A finished one is read, not run again.
+        workers: processes; None takes a process a core.
+        scheduler: a Dask cluster instead of processes: an address, or local, slurm, lsf or kubernetes.
+
+    Raises:
+        InputError: a sweep that breaks a rule, a folder of another sweep or in use, or results that are damaged.
+        UnsupportedError: a package that the sweep needs is not installed (``pip install 'accelsim[sweep]'``).
+    """
+    from accelsim.study.sweep.api import swept
+
+    return Sweep(swept(spec, out, resume=resume, workers=workers, scheduler=scheduler))
+
+
 def rewrite(workload: Graph | str | Path, rewrites: str | Sequence[str]) -> Graph:
     """A workload after ``rewrites`` such as ``fuse`` or ``remove-skips:match=layer2.*``, in order.
 
@@ -180,11 +273,11 @@ def rewrite(workload: Graph | str | Path, rewrites: str | Sequence[str]) -> Grap
 def from_onnx(
     path: str | Path,
     *,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    shapes: Mapping[str, tuple[int, ...] | int] | None = None,
     values: Mapping[str, float] | None = None,
     batch: int | None = None,
     allow_zero_cost: Collection[str] = (),
-    branches: Mapping[str, str] | None = None,
+    branches: Mapping[str, str | float] | None = None,
     trips: Mapping[str, int] | None = None,
     measure_shapes: bool = False,
 ) -> Graph:
@@ -207,11 +300,13 @@ def from_torch(
     batch: int | None = None,
     name: str | None = None,
     allow_zero_cost: Collection[str] = (),
+    branches: Mapping[str, str | float] | None = None,
+    trips: Mapping[str, int] | None = None,
 ) -> Graph:
     """The workload graph of a torch module, ExportedProgram or .pt2 file; see `accelsim.workload.torch.from_torch`."""
     from accelsim.workload.torch import from_torch as read
 
     return read(
         module, example_inputs, kwargs=kwargs, dynamic_shapes=dynamic_shapes, shapes=shapes, batch=batch, name=name,
-        allow_zero_cost=allow_zero_cost,
+        allow_zero_cost=allow_zero_cost, branches=branches, trips=trips,
     )  # fmt: skip

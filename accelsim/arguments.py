@@ -10,6 +10,7 @@ from accelsim.errors import InputError
 
 __all__ = [
     "batch_of",
+    "branch",
     "by_name",
     "number",
     "pair",
@@ -19,6 +20,7 @@ __all__ = [
     "shape",
     "steps",
     "switches",
+    "workers_of",
 ]
 
 _LONGEST_SIZE = 10
@@ -77,6 +79,13 @@ def batch_of(text: str) -> int:
         raise InputError("must be a whole number", file="--batch", value=text) from None
 
 
+def workers_of(text: str) -> int:
+    """The value of ``--workers``."""
+    if not text.isdecimal() or len(text) > _LONGEST_SIZE or int(text) < 1:
+        raise InputError("must be a whole number of 1 or more", file="--workers", value=text)
+    return int(text)
+
+
 def scalar(text: str) -> object:
     """A number where ``text`` reads as one, a list or mapping where it opens one, else the text."""
     for kind in (int, float):
@@ -101,6 +110,15 @@ def number(text: str) -> tuple[str, float]:
     if not math.isfinite(parsed):
         raise InputError("must be a number", file="--value", field=name, value=value)
     return name, int(parsed) if parsed.is_integer() else parsed
+
+
+def branch(text: str) -> tuple[str, str | float]:
+    """``NAME=then``, or ``NAME=0.3``: a name and a word or probability."""
+    name, value = pair(text, "--branch")
+    try:
+        return name, float(value)
+    except ValueError:
+        return name, value
 
 
 def steps(text: str) -> tuple[str, int]:

@@ -20,7 +20,7 @@ from accelsim.errors import InputError, closest
 
 __all__ = [
     "Authored", "Constant", "Count", "NonNegative", "Positive", "Share",
-    "bundled_folder", "number_complaint", "parse_yaml", "read_yaml", "validated",
+    "bounded_bytes", "bundled_folder", "number_complaint", "parse_yaml", "read_yaml", "text_of", "validated",
 ]  # fmt: skip
 
 MAX_FILE_BYTES = 1 << 20
@@ -32,7 +32,7 @@ _MAX_BITS = 1000
 _SUFFIXES = ("value", "low", "high")
 
 
-def bundled_folder(kind: Literal["architectures", "validation", "workloads"]) -> Path:
+def bundled_folder(kind: Literal["architectures", "sweeps", "validation", "workloads"]) -> Path:
     """The folder of bundled files: inside the installed package, else at the root of the source tree.
 
     Raises:
@@ -205,6 +205,34 @@ def parse_yaml(text: str, *, file: object = None) -> Any:
         raise InputError(f"is not valid YAML: {message}", file=file) from None
 
 
+def bounded_bytes(path: Path, most: int) -> bytes:
+    """The content of a file of at most ``most`` bytes.
+
+    Raises:
+        InputError: the file is missing, unreadable or larger.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})", file=path) from None
+    if len(content) > most:
+        raise InputError(f"is larger than {most} bytes", file=path)
+    return content
+
+
+def text_of(path: Path) -> str:
+    """The text of a file of at most 1 MiB.
+
+    Raises:
+        InputError: as `bounded_bytes`, or the file is not UTF-8.
+    """
+    try:
+        return bounded_bytes(path, MAX_FILE_BYTES).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"is not UTF-8 text (byte {error.start})", file=path) from None
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping from ``path``.
 
@@ -212,17 +240,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: the file is missing, unreadable, larger than 1 MiB, not UTF-8, not YAML, uses aliases, tags or
             duplicate keys, nests too deeply, or is not a mapping.
     """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})", file=path) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(f"is larger than {MAX_FILE_BYTES} bytes", file=path)
-    try:
-        data = parse_yaml(content.decode("utf-8"), file=path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"is not UTF-8 text (byte {error.start})", file=path) from None
+    data = parse_yaml(text_of(path), file=path)
     if not isinstance(data, dict):
         remedy = "see `accelsim schema architecture` or `accelsim schema workload`"
         raise InputError("must be a mapping of fields", file=path, remedy=remedy)

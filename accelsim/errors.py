@@ -100,9 +100,10 @@ class Infeasible:
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return (
-            f"{place}needs {self.demand:,.6g} {self.unit} of {self.resource}, which has {self.bound:,.6g} {self.unit}"
-        )
+        demand, bound = (f"{amount:,.6g} {self.unit}" for amount in (self.demand, self.bound))
+        if self.resource == self.unit:
+            return f"{place}needs {demand}, and there are {bound}"
+        return f"{place}needs {demand} of {self.resource}, which has {bound}"
 
 
 class InfeasibleError(AccelsimError):

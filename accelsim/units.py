@@ -6,12 +6,14 @@ and no schedule depends on rounding. The range, 9223 s, is checked where seconds
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import InputError
 
-__all__ = ["FS_PER_S", "MAX_TIME_FS", "fs_to_s", "s_to_fs", "s_to_fs_array"]
+__all__ = ["FS_PER_S", "MAX_TIME_FS", "added", "fs_to_s", "s_to_fs", "s_to_fs_array"]
 
 FS_PER_S = 10**15
 MAX_TIME_FS = 2**63 - 1
@@ -35,6 +37,14 @@ def s_to_fs_array(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
             remedy="simulate a shorter input, or check the architecture's clock and bandwidths",
         )
     return np.rint(seconds * FS_PER_S).astype(np.int64)
+
+
+def added(values: Iterable[float]) -> float:
+    """The sum from left to right: from Python 3.12 on, `sum` compensates for rounding, which columns do not."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 def fs_to_s(femtoseconds: int) -> float:

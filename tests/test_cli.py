@@ -19,7 +19,7 @@ from tests.models import model_file
 
 SMALL = "lstm:steps=3,input_size=8,hidden_size=8"
 QUICK = ("simulate", SMALL, "rapid-4core", "--precision", "int4", "--no-intervals")
-COMMANDS = ("simulate", "compare", "emulate", "validate", "estimate", "list", "show", "schema")
+COMMANDS = ("simulate", "compare", "emulate", "sweep", "validate", "estimate", "list", "show", "schema")
 RESULT_KEYS = {
     "workload", "architecture", "precision", "latency_s", "real_time_factor", "throughput_per_s", "energy_j", "macs",
     "weight_bytes", "dram_bytes", "utilization", "bottleneck", "resources", "intervals", "provenance",

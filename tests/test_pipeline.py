@@ -13,7 +13,7 @@ from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline import evaluate
 from accelsim.workload.load import list_workloads, load_workload
 
-ARCHITECTURES = [name for name, _ in list_architectures()]
+ARCHITECTURES = [name for name, _ in list_architectures() if load_architecture(name).kind == "digital"]
 WORKLOADS = [name for name, _ in list_workloads()]
 TOO_LARGE = {("rnnt-lm-fusion", "eyeriss-like")}
 """Pairs that fit nowhere: the states of a beam of 16 hypotheses are three times the scratchpad's share for them."""

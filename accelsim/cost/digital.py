@@ -5,6 +5,9 @@ Dynamic energies are stated at the nominal voltage and scale with its square (C 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,14 +15,56 @@ from accelsim.cost.records import AreaBreakdown, EnergyBreakdown
 from accelsim.hardware.area import component_areas_mm2, processing_element
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.technology.arithmetic import mac_energy_of
-from accelsim.mapping.records import OpMapping, WorkloadMapping
+from accelsim.mapping.records import OpMapping, PipelineMapping, WorkloadMapping
 from accelsim.mapping.taskgraph import TaskGraph
 from accelsim.units import s_to_fs_array
 from accelsim.workload.vector_work import element_work
 
-__all__ = ["action_seconds", "area", "durations_fs", "energy"]
+__all__ = ["Amounts", "Prices", "action_seconds", "amounts_of", "area", "component_j", "durations_fs", "energy",
+           "prices_of"]  # fmt: skip
 
 _J_PER_PJ = 1e-12
+
+Number = float | NDArray[np.float64]
+"""Of one design, or (designs,) of many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What one execution of a workload switches in all; DRAM and host bytes are those that cross the interface.
+
+    Attributes:
+        macs: multiply-accumulates by format.
+        simple, special: operations of the vector units.
+        scratchpad_bytes: read or written, all cores.
+        network_bytes: received by one core.
+    """
+
+    macs: Mapping[str, int]
+    simple: int
+    special: int
+    scratchpad_bytes: Number
+    network_bytes: Number
+    dram_bytes: Number
+    host_bytes: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Picojoules a unit of each of `Amounts`, at the voltages that the chip runs at; DRAM and host keep theirs."""
+
+    mac_pj: Mapping[str, Number]
+    simple_pj: Number
+    special_pj: Number
+    scratchpad_pj: Number
+    network_pj: Number
+    dram_pj: Number
+    host_pj: Number
+    leakage_w: Number
+    array_scale: Number
+    vector_scale: Number
+    scratchpad_scale: Number
+    network_scale: Number
 
 
 def action_seconds(arch: DigitalArchitecture) -> dict[str, float]:
@@ -57,28 +102,82 @@ def area(arch: DigitalArchitecture) -> AreaBreakdown:
     return AreaBreakdown(component_areas_mm2(arch) or {}, arch.area_mm2)
 
 
+def amounts_of(mapping: WorkloadMapping, tasks: TaskGraph) -> Amounts:
+    """What all ops of a mapping switch together."""
+    macs: dict[str, int] = {}
+    simple = special = 0
+    scratchpad = network = 0.0
+    for each in mapping.walk():
+        if each.problem is not None:
+            macs[each.precision] = macs.get(each.precision, 0) + each.op.macs * each.executions
+        more = element_work(each.op)
+        simple, special = simple + more[0] * each.executions, special + more[1] * each.executions
+        scratchpad += each.stream.scratchpad_bytes * each.executions
+        network += (each.stream.gather_bytes + each.stream.reduce_bytes) * each.executions
+    for part in mapping.ops:
+        if isinstance(part, PipelineMapping):
+            network += sum(stage.receive_bytes * part.samples for stage in part.stages)
+    moved = _amounts_by_op(tasks, 1, np.zeros_like(tasks.op))
+    dram = float(moved["dram_read"][0] + moved["dram_write"][0])
+    return Amounts(macs, simple, special, scratchpad, network, dram, float(moved["host_transfer"][0]))
+
+
+def prices_of(arch: DigitalArchitecture) -> Prices:
+    """What an architecture pays for each of `Amounts`. Scratchpads: half of what crosses is read, half written."""
+    vector, scratchpad, network = arch.vector, arch.scratchpad, arch.interconnect
+    return Prices(
+        mac_pj={name: unit.energy_pj_per_mac.value for name, unit in arch.array.units.items()},
+        simple_pj=vector.energy_pj_simple.value,
+        special_pj=vector.energy_pj_special.value,
+        scratchpad_pj=(scratchpad.read_energy_pj_per_byte.value + scratchpad.write_energy_pj_per_byte.value) / 2,
+        network_pj=arch.n_cores * network.mean_hops(arch.n_cores) * network.energy_pj_per_byte_hop.value,
+        dram_pj=arch.memory.dram.energy_pj_per_byte.value,
+        host_pj=arch.host.energy_pj_per_byte.value,
+        leakage_w=arch.leakage_w.value * arch.clock_of("array").leakage_scale,
+        array_scale=arch.clock_of("array").dynamic_energy_scale,
+        vector_scale=arch.clock_of("vector").dynamic_energy_scale,
+        scratchpad_scale=arch.clock_of("scratchpad").dynamic_energy_scale,
+        network_scale=arch.clock_of("interconnect").dynamic_energy_scale,
+    )
+
+
+def component_j(amounts: Amounts, prices: Prices, makespan_s: Number) -> dict[str, Number]:
+    """Joules by component of one design, or (designs,) of many, in the same operations: both agree to the last bit."""
+    array: Number = 0.0
+    for name, macs in amounts.macs.items():
+        array = array + macs * prices.mac_pj[name]
+    vector = amounts.simple * prices.simple_pj + amounts.special * prices.special_pj
+    return {
+        "array": array * prices.array_scale * _J_PER_PJ,
+        "vector": vector * prices.vector_scale * _J_PER_PJ,
+        "scratchpad": amounts.scratchpad_bytes * prices.scratchpad_pj * prices.scratchpad_scale * _J_PER_PJ,
+        "network": amounts.network_bytes * prices.network_pj * prices.network_scale * _J_PER_PJ,
+        "dram": amounts.dram_bytes * prices.dram_pj * _J_PER_PJ,
+        "host": amounts.host_bytes * prices.host_pj * _J_PER_PJ,
+        "leakage": prices.leakage_w * makespan_s,
+    }
+
+
 def energy(mapping: WorkloadMapping, tasks: TaskGraph, arch: DigitalArchitecture, makespan_s: float) -> EnergyBreakdown:
     """Energy of one execution: what each op's actions switch, and leakage over the whole of it."""
     ops = list(mapping.walk())
-    moved = _amounts_by_op(tasks, len(ops))
-    array = np.array([_mac_pj(op, arch) for op in ops]) * arch.clock_of("array").dynamic_energy_scale
-    parts = {
-        "array": array,
-        "vector": np.array([_vector_pj(op, arch) for op in ops]) * arch.clock_of("vector").dynamic_energy_scale,
-        "scratchpad": _scratchpad_pj(ops, arch) * arch.clock_of("scratchpad").dynamic_energy_scale,
-        "network": moved["network"]
-        * (arch.n_cores * arch.interconnect.mean_hops(arch.n_cores) * arch.interconnect.energy_pj_per_byte_hop.value)
-        * arch.clock_of("interconnect").dynamic_energy_scale,
-        "dram": (moved["dram_read"] + moved["dram_write"]) * arch.memory.dram.energy_pj_per_byte.value,
-        "host": moved["host_transfer"] * arch.host.energy_pj_per_byte.value,
-    }
-    leakage_w = arch.leakage_w.value * arch.clock_of("array").leakage_scale
-    by_op_component = np.stack(list(parts.values()), axis=1) * _J_PER_PJ
-    by_component = dict(zip(parts, by_op_component.sum(axis=0).tolist(), strict=True))
-    return EnergyBreakdown(
-        by_op_component.sum(axis=1), by_component | {"leakage": leakage_w * makespan_s}, tuple(parts), by_op_component,
-        _array_local_j(ops, array, arch),
-    )  # fmt: skip
+    moved, prices = _amounts_by_op(tasks, len(ops), tasks.op), prices_of(arch)
+    work = np.array([element_work(op.op) for op in ops], dtype=np.float64).reshape(-1, 2)
+    executions = np.array([op.executions for op in ops], dtype=np.float64)
+    array = np.array([_mac_pj(op, prices) for op in ops]) * prices.array_scale
+    by_op_component = np.stack([
+        array,
+        (work[:, 0] * prices.simple_pj + work[:, 1] * prices.special_pj) * executions * prices.vector_scale,
+        np.array([op.stream.scratchpad_bytes * op.executions for op in ops])
+        * (prices.scratchpad_pj * prices.scratchpad_scale),
+        moved["network"] * (prices.network_pj * prices.network_scale),
+        (moved["dram_read"] + moved["dram_write"]) * prices.dram_pj,
+        moved["host_transfer"] * prices.host_pj,
+    ], axis=1) * _J_PER_PJ  # fmt: skip
+    by_component = {name: float(j) for name, j in component_j(amounts_of(mapping, tasks), prices, makespan_s).items()}
+    components = tuple(name for name in by_component if name != "leakage")
+    local_j = _array_local_j(ops, array, arch)
+    return EnergyBreakdown(by_op_component.sum(axis=1), by_component, components, by_op_component, local_j)
 
 
 def _array_local_j(ops: list[OpMapping], array_pj: NDArray[np.float64], arch: DigitalArchitecture) -> float | None:
@@ -93,28 +192,16 @@ def _array_local_j(ops: list[OpMapping], array_pj: NDArray[np.float64], arch: Di
     )
 
 
-def _amounts_by_op(tasks: TaskGraph, count: int) -> dict[str, NDArray[np.float64]]:
-    """For each action, (ops,) the sum of the amounts of its tasks on resources."""
+def _amounts_by_op(tasks: TaskGraph, count: int, op: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """For each action, (count,) the sum of the amounts of its tasks on resources, by ``op``, (tasks,)."""
     work = tasks.resource >= 0
     flat = np.bincount(
-        tasks.action[work] * count + tasks.op[work], weights=tasks.amount[work], minlength=count * len(tasks.actions)
+        tasks.action[work] * count + op[work], weights=tasks.amount[work], minlength=count * len(tasks.actions)
     ).reshape(len(tasks.actions), count)
     return dict(zip(tasks.actions, flat, strict=True))
 
 
-def _mac_pj(mapped: OpMapping, arch: DigitalArchitecture) -> float:
+def _mac_pj(mapped: OpMapping, prices: Prices) -> float:
     if mapped.problem is None:
         return 0.0
-    return mapped.op.macs * mapped.executions * arch.unit(mapped.precision, op=mapped.op.name).energy_pj_per_mac.value
-
-
-def _vector_pj(mapped: OpMapping, arch: DigitalArchitecture) -> float:
-    simple, special = element_work(mapped.op)
-    vector = arch.vector
-    return (simple * vector.energy_pj_simple.value + special * vector.energy_pj_special.value) * mapped.executions
-
-
-def _scratchpad_pj(ops: list[OpMapping], arch: DigitalArchitecture) -> NDArray[np.float64]:
-    """Bytes through the scratchpads at the mean of a read and a write: half of what crosses is read, half written."""
-    mean = (arch.scratchpad.read_energy_pj_per_byte.value + arch.scratchpad.write_energy_pj_per_byte.value) / 2
-    return np.array([op.stream.scratchpad_bytes * op.executions for op in ops]) * mean
+    return mapped.op.macs * mapped.executions * float(prices.mac_pj[mapped.precision])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.documents import Constant
 from accelsim.hardware.technology.span import Span, span_of, total
+from accelsim.units import added
 
 __all__ = ["DIGITAL_LEVELS", "LEVELS", "AreaBreakdown", "EnergyBreakdown"]
 
@@ -43,7 +44,7 @@ class EnergyBreakdown:
 
     @property
     def total_j(self) -> float:
-        return float(sum(self.by_component_j.values()))
+        return added(self.by_component_j.values())
 
     @property
     def by_level_j(self) -> dict[str, float | None]:

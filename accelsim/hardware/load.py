@@ -11,13 +11,17 @@ from pydantic import Field, TypeAdapter
 
 from accelsim.documents import Constant, bundled_folder, read_yaml, validated
 from accelsim.errors import InputError, UnknownNameError
+from accelsim.hardware.aimc import AimcArchitecture
 from accelsim.hardware.description import Description
 from accelsim.hardware.digital import DigitalArchitecture
+from accelsim.hardware.fpga_architecture import FpgaArchitecture
 from accelsim.hardware.systolic import SYSTOLIC_NAMES, systolic_array
 
 __all__ = ["Architecture", "architecture_schema", "list_architectures", "load_architecture"]
 
-KINDS: dict[str, type[Description]] = {"digital": DigitalArchitecture}
+KINDS: dict[str, type[Description]] = {
+    "digital": DigitalArchitecture, "aimc": AimcArchitecture, "fpga": FpgaArchitecture,
+}  # fmt: skip
 """Schema of each hardware kind; a new kind is one file in `hardware` and one entry here."""
 
 _FILE_NAME = "architecture.yaml"
@@ -120,10 +124,9 @@ def load_architecture(name_or_path: str | Path) -> Architecture:
 
 def architecture_schema() -> dict[str, Any]:
     """JSON schema of an architecture file of any kind."""
-    kinds = tuple(KINDS.values())
-    if len(kinds) == 1:
-        return kinds[0].model_json_schema()
-    return TypeAdapter(Annotated[Union[kinds], Field(discriminator="kind")]).json_schema()  # noqa: UP007
+    kinds: Any = Union[tuple(KINDS.values())]  # noqa: UP007
+    adapter: TypeAdapter[Description] = TypeAdapter(Annotated[kinds, Field(discriminator="kind")])
+    return adapter.json_schema()
 
 
 def list_architectures() -> list[tuple[str, str]]:

@@ -117,14 +117,7 @@ def least_occupancy_s(problem: Problem, machine: Machine) -> float:
 
     Cutting a product only adds folds, and pipelines to fill.
     """
-    alone = min(
-        float(_array_s(problem, machine, Candidate(1, 1, 1, 1, 1, 1, 1, 0, dataflow, along)))
-        for dataflow, offered in enumerate(
-            (machine.weight_stationary, machine.output_stationary, machine.input_stationary)
-        )
-        for along in range(_ways(problem, machine))
-        if offered
-    )
+    alone = float(_alone_s(problem, machine))
     # Every core may save the cycle by which fill and drain overlap at the end.
     return max(0.0, alone / machine.cores - 1.0 / machine.array_hz)
 
@@ -216,6 +209,18 @@ def _array_s(p, hw, c):  # type: ignore[no-untyped-def]
         cycles = turns * folds * (stream + fill) - 1
     port = g * (k * n * p.weight_bytes * weight_passes + m * k * p.input_bytes * input_passes + m * n * p.output_bytes)
     return max(cycles, port / hw.port_bytes_per_cycle) / hw.array_hz
+
+
+@njit(cache=True)
+def _alone_s(p, hw):  # type: ignore[no-untyped-def]
+    """The least of `_array_s` on one core."""
+    offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
+    best = np.inf
+    for dataflow in range(3):
+        if offered[dataflow]:
+            for along in range(_ways(p, hw)):
+                best = min(best, _array_s(p, hw, Candidate(1, 1, 1, 1, 1, 1, 1, 0, dataflow, along)))
+    return best
 
 
 @njit(cache=True)

@@ -33,24 +33,61 @@ from accelsim.mapping.space import (
     WEIGHT_STATIONARY,
     Metrics,
     ceil_div,
-    input_elements,
+    input_channels,
+    input_rows,
     shares,
 )
 
-__all__ = ["evaluate", "last_store_bytes"]
+__all__ = [
+    "Share",
+    "Tiling",
+    "all_rows",
+    "cost",
+    "evaluate",
+    "fill_cycles",
+    "first_load_bytes",
+    "is_late",
+    "k_cycles",
+    "last_store_bytes",
+    "m_cycles",
+    "n_cycles",
+    "partial_passes",
+    "port_passes",
+    "repeats",
+    "tiling",
+]
 
 
-class _Share(NamedTuple):
-    """The part of the fullest core and the trips of its tile loops."""
+class Share(NamedTuple):
+    """The part of the fullest core, and how many cores are used."""
 
     g: int
     m: int
     n: int
     k: int
+    used: int
+
+
+class Tiling(NamedTuple):
+    """What the tiles of each loop come to, whatever those of the others are.
+
+    Attributes:
+        nm, nn, nk: trips of the tile loops.
+        m_cycles, n_cycles, k_cycles: their product is the cycles of one core for one group.
+        tile_rows, all_rows: `input_rows` of one tile of m, and of all of them.
+        tile_channels, all_channels: `input_channels` of one tile of k, and of the share.
+    """
+
     nm: int
     nn: int
     nk: int
-    used: int
+    m_cycles: int
+    n_cycles: int
+    k_cycles: int
+    tile_rows: int
+    all_rows: int
+    tile_channels: int
+    all_channels: int
 
 
 class _Traffic(NamedTuple):
@@ -99,55 +136,108 @@ def _reloads(order, trips, first, second, irrelevant):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def _array_cycles(m_share, n_share, k_share, c, hw):  # type: ignore[no-untyped-def]
-    """(cycles, weight port passes, input port passes, k folds) of one core for one group."""
-    reduction = hw.rows * hw.reduction_per_pe
-    columns = hw.columns * hw.columns_per_pe * (hw.arrays if c.along == ALONG_N else 1)
-    beside = hw.arrays if c.along == ALONG_M else 1
-    fill = 2 * hw.rows + hw.columns - 2
-    m_size, m_tile = ceil_div(m_share, beside), ceil_div(c.tile_m, beside)
-    nm, nn = ceil_div(m_share, c.tile_m), ceil_div(n_share, c.tile_n)
-    k_folds = _folds(k_share, c.tile_k, reduction)
-    if c.dataflow == WEIGHT_STATIONARY:
-        n_folds = _folds(n_share, c.tile_n, columns)
-        stream = _stream(m_size, m_tile, hw.rows if hw.overlapped else 0, 0 if hw.overlapped else fill)
-        return k_folds * n_folds * stream, nm, n_folds, k_folds
-    if c.dataflow == INPUT_STATIONARY:
-        m_folds = _folds(m_size, m_tile, columns)
-        stream = _stream(n_share, c.tile_n, hw.rows if hw.overlapped else 0, 0 if hw.overlapped else fill)
-        return k_folds * m_folds * stream, m_folds, nn, k_folds
-    m_folds, n_folds = _folds(m_size, m_tile, hw.rows), _folds(n_share, c.tile_n, columns)
-    per_pe = hw.reduction_per_pe
-    steps, tile_steps = ceil_div(k_share, per_pe), ceil_div(c.tile_k, per_pe)
-    stream = _stream(steps, tile_steps, hw.rows if hw.overlapped else 0, 0 if hw.overlapped else fill - hw.rows)
-    return m_folds * n_folds * stream, m_folds, n_folds, ceil_div(k_share, c.tile_k)
+def repeats(order, t):  # type: ignore[no-untyped-def]
+    """How often tile loops in this order fetch each weight and each input, and spill each output."""
+    loops, trips = (ORDERS[order, 0], ORDERS[order, 1], ORDERS[order, 2]), (t.nm, t.nn, t.nk)
+    return _reloads(loops, trips, 1, 2, 0), _reloads(loops, trips, 0, 2, 1), _reloads(loops, trips, 0, 1, 2) - 1
 
 
 @njit(cache=True)
-def _partial_passes(p, hw, c, s, k_folds):  # type: ignore[no-untyped-def]
+def is_late(c, t):  # type: ignore[no-untyped-def]
+    """Whether no result is whole before the last tile."""
+    return c.split_k > 1 or (t.nk > 1 and ORDERS[c.order, 2] != 2)
+
+
+@njit(cache=True)
+def fill_cycles(hw):  # type: ignore[no-untyped-def]
+    """Cycles that the first fold waits for its pipeline, or of which fill and drain overlap at the end."""
+    return 2 * hw.rows + hw.columns - 2 if hw.overlapped else -1
+
+
+@njit(cache=True)
+def _streamed(size, tile, hw, fixed):  # type: ignore[no-untyped-def]
+    """Cycles to stream every tile of one dimension through a fold; ``fixed`` are those of fill and drain."""
+    return _stream(size, tile, hw.rows if hw.overlapped else 0, 0 if hw.overlapped else fixed)
+
+
+@njit(cache=True)
+def m_cycles(share, tile, dataflow, along, hw):  # type: ignore[no-untyped-def]
+    """What the tiles of m contribute to the cycles: folds of the array, or cycles of what streams through it."""
+    beside = hw.arrays if along == ALONG_M else 1
+    size, tile = ceil_div(share, beside), ceil_div(tile, beside)
+    if dataflow == WEIGHT_STATIONARY:
+        return _streamed(size, tile, hw, 2 * hw.rows + hw.columns - 2)
+    return _folds(size, tile, _side_by_side(hw, along) if dataflow == INPUT_STATIONARY else hw.rows)
+
+
+@njit(cache=True)
+def n_cycles(share, tile, dataflow, along, hw):  # type: ignore[no-untyped-def]
+    """What the tiles of n contribute."""
+    if dataflow == INPUT_STATIONARY:
+        return _streamed(share, tile, hw, 2 * hw.rows + hw.columns - 2)
+    return _folds(share, tile, _side_by_side(hw, along))
+
+
+@njit(cache=True)
+def k_cycles(share, tile, dataflow, hw):  # type: ignore[no-untyped-def]
+    """What the tiles of k contribute."""
+    per_pe = hw.reduction_per_pe
+    if dataflow == OUTPUT_STATIONARY:
+        return _streamed(ceil_div(share, per_pe), ceil_div(tile, per_pe), hw, hw.rows + hw.columns - 2)
+    return _folds(share, tile, hw.rows * per_pe)
+
+
+@njit(cache=True)
+def _side_by_side(hw, along):  # type: ignore[no-untyped-def]
+    """Columns of the array, or of all arrays of a core side by side."""
+    return hw.columns * hw.columns_per_pe * (hw.arrays if along == ALONG_N else 1)
+
+
+@njit(cache=True)
+def all_rows(p, share, tile, trips):  # type: ignore[no-untyped-def]
+    """`input_rows` of all tiles of m: those at borders are needed by both neighbours."""
+    return (trips - 1) * input_rows(p, tile) + input_rows(p, share - (trips - 1) * tile)
+
+
+@njit(cache=True)
+def tiling(p, hw, c, s):  # type: ignore[no-untyped-def]
+    """The tile loops of candidate ``c``."""
+    nm, nn, nk = ceil_div(s.m, c.tile_m), ceil_div(s.n, c.tile_n), ceil_div(s.k, c.tile_k)
+    return Tiling(
+        nm, nn, nk, m_cycles(s.m, c.tile_m, c.dataflow, c.along, hw), n_cycles(s.n, c.tile_n, c.dataflow, c.along, hw),
+        k_cycles(s.k, c.tile_k, c.dataflow, hw), input_rows(p, c.tile_m), all_rows(p, s.m, c.tile_m, nm),
+        input_channels(p, c.tile_k), input_channels(p, s.k),
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def port_passes(c, t):  # type: ignore[no-untyped-def]
+    """How often each weight and each input pass the scratchpad port: once a fold, or once a tile of what stays."""
+    weights = t.nm if c.dataflow == WEIGHT_STATIONARY else t.m_cycles
+    return weights, t.nn if c.dataflow == INPUT_STATIONARY else t.n_cycles
+
+
+@njit(cache=True)
+def partial_passes(p, hw, c, t):  # type: ignore[no-untyped-def]
     """How often an output passes the scratchpad port: once if partial sums stay in the array or its accumulators."""
     arrays = 1 if c.along == ALONG_GROUPS else hw.arrays
     columns = hw.columns * hw.columns_per_pe * arrays
     held = hw.accumulator_bytes * arrays
     if c.dataflow == OUTPUT_STATIONARY or c.tile_m * min(c.tile_n, columns) * p.partial_bytes <= held:
-        k_innermost = ORDERS[c.order][2] == 2
-        whole = s.nk == 1 or (k_innermost and c.tile_m * c.tile_n * p.partial_bytes <= held)
-        return 1 if whole else s.nk
-    return k_folds
+        k_innermost = ORDERS[c.order, 2] == 2
+        whole = t.nk == 1 or (k_innermost and c.tile_m * c.tile_n * p.partial_bytes <= held)
+        return 1 if whole else t.nk
+    return t.k_cycles
 
 
 @njit(cache=True)
-def _traffic(p, hw, c, s, turns):  # type: ignore[no-untyped-def]
+def _traffic(p, hw, c, s, t, turns):  # type: ignore[no-untyped-def]
     """DRAM traffic of a candidate; what several cores need is fetched once and multicast.
 
     ``turns`` counts the groups that a core computes one after the other.
     """
-    order, trips = ORDERS[c.order], (s.nm, s.nn, s.nk)
-    weight_reloads, input_reloads = _reloads(order, trips, 1, 2, 0), _reloads(order, trips, 0, 2, 1)
-    spills = _reloads(order, trips, 0, 1, 2) - 1
-    last_m = s.m - (s.nm - 1) * c.tile_m
-    rows = (s.nm - 1) * input_elements(p, c.tile_m, s.k) + input_elements(p, last_m, s.k)
-    input_share = s.g * p.input_bytes * rows * input_reloads
+    weight_reloads, input_reloads, spills = repeats(c.order, t)
+    input_share = s.g * p.input_bytes * (t.all_rows * t.all_channels) * input_reloads
     weight, moved_in, fetches = 0.0, 0.0, 1
     if not p.weight_on_chip:
         n, k = p.n, p.k
@@ -155,26 +245,26 @@ def _traffic(p, hw, c, s, turns):  # type: ignore[no-untyped-def]
             columns, reduction = hw.columns * hw.columns_per_pe, hw.rows * hw.reduction_per_pe
             n, k = ceil_div(n, columns) * columns, ceil_div(k, reduction) * reduction
         weight = p.groups * n * k * p.weight_bytes * weight_reloads
-        fetches = max(fetches, turns * s.nn * s.nk * weight_reloads)
+        fetches = max(fetches, turns * t.nn * t.nk * weight_reloads)
     if not p.input_on_chip:
         moved_in = input_share * c.split_g * c.split_m * c.split_k
-        fetches = max(fetches, turns * s.nm * s.nk * input_reloads)
+        fetches = max(fetches, turns * t.nm * t.nk * input_reloads)
     outputs = p.groups * p.m * p.n
     output = outputs * 2.0 * spills * p.partial_bytes + (0.0 if p.output_on_chip else outputs * p.output_bytes)
     return _Traffic(weight, moved_in, output, fetches, input_share)
 
 
 @njit(cache=True)
-def _tile_bytes(p, c):  # type: ignore[no-untyped-def]
+def _tile_bytes(p, c, t):  # type: ignore[no-untyped-def]
     """Bytes of one tile of weights, inputs and outputs."""
     weights = c.tile_n * c.tile_k * p.weight_bytes
-    return weights, input_elements(p, c.tile_m, c.tile_k) * p.input_bytes, c.tile_m * c.tile_n * p.output_bytes
+    return weights, t.tile_rows * t.tile_channels * p.input_bytes, c.tile_m * c.tile_n * p.output_bytes
 
 
 @njit(cache=True)
-def _buffer_bytes(p, c, s, tiles, passes):  # type: ignore[no-untyped-def]
+def _buffer_bytes(p, c, s, t, tiles, passes):  # type: ignore[no-untyped-def]
     """Scratchpad of one core: two slots for what is streamed, one where a single tile is all there is."""
-    weights, inputs, outputs = _tile_bytes(p, c)
+    weights, inputs, outputs = _tile_bytes(p, c, t)
     streamed = (0.0 if p.weight_on_chip else weights) + (0.0 if p.output_on_chip else outputs)
     if not p.input_on_chip or s.used > 1:
         streamed += inputs
@@ -183,9 +273,9 @@ def _buffer_bytes(p, c, s, tiles, passes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _first_load_bytes(p, c):  # type: ignore[no-untyped-def]
+def first_load_bytes(p, c, t):  # type: ignore[no-untyped-def]
     """Bytes that all cores fetch before the first tile."""
-    weights, inputs, _ = _tile_bytes(p, c)
+    weights, inputs, _ = _tile_bytes(p, c, t)
     load = 0.0
     if not p.weight_on_chip:
         load += weights * c.split_g * c.split_n * c.split_k
@@ -206,32 +296,39 @@ def last_store_bytes(p, c, tile_m, tile_n):  # type: ignore[no-untyped-def]
 def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
     """Cost of candidate ``c`` for problem ``p`` on machine ``hw`` as `Metrics`."""
     g, m, n, k = shares(p, c)
-    used = c.split_g * c.split_m * c.split_n * c.split_k
-    s = _Share(g, m, n, k, ceil_div(m, c.tile_m), ceil_div(n, c.tile_n), ceil_div(k, c.tile_k), used)
-    beside = min(g, hw.arrays) if c.along == ALONG_GROUPS else 1
-    turns = ceil_div(g, beside)
-    tiles = turns * s.nm * s.nn * s.nk
+    s = Share(g, m, n, k, c.split_g * c.split_m * c.split_n * c.split_k)
+    return cost(p, hw, c, s, tiling(p, hw, c, s))
 
-    cycles, weight_passes, input_passes, k_folds = _array_cycles(m, n, k, c, hw)
-    mac_cycles = 1.0 * turns * cycles + (2 * hw.rows + hw.columns - 2 if hw.overlapped else -1)
-    passes = _partial_passes(p, hw, c, s, k_folds)
-    moved = _traffic(p, hw, c, s, turns)
+
+@njit(cache=True)
+def cost(p, hw, c, s, t):  # type: ignore[no-untyped-def]
+    """`evaluate` where the share of a core and the tile loops are known."""
+    beside = min(s.g, hw.arrays) if c.along == ALONG_GROUPS else 1
+    turns = ceil_div(s.g, beside)
+    tiles = turns * t.nm * t.nn * t.nk
+
+    mac_cycles = 1.0 * turns * (t.m_cycles * t.n_cycles * t.k_cycles) + fill_cycles(hw)
+    weight_passes, input_passes = port_passes(c, t)
+    passes = partial_passes(p, hw, c, t)
+    moved = _traffic(p, hw, c, s, t, turns)
     loads = moved.weight + moved.input
     results = p.output_bytes + 2 * (passes - 1) * p.partial_bytes
-    port_bytes = g * (k * n * p.weight_bytes * weight_passes + m * k * p.input_bytes * input_passes + m * n * results)
+    port_bytes = s.g * (
+        s.k * s.n * p.weight_bytes * weight_passes + s.m * s.k * p.input_bytes * input_passes + s.m * s.n * results
+    )
     if hw.shared_port:
-        port_bytes += (loads + moved.output) / used
+        port_bytes += (loads + moved.output) / s.used
     array_cycles = max(mac_cycles, port_bytes / hw.port_bytes_per_cycle)
 
-    first_load = (loads if tiles == 1 else min(_first_load_bytes(p, c) * beside, loads)) + p.extra_load_bytes
+    first_load = (loads if tiles == 1 else min(first_load_bytes(p, c, t) * beside, loads)) + p.extra_load_bytes
     last_store = moved.output if tiles == 1 else min(last_store_bytes(p, c, c.tile_m, c.tile_n) * beside, moved.output)
     core_share = 1.0
     if loads > 0:
         weight_share = moved.weight / (c.split_g * c.split_n * c.split_k)
         core_share = (weight_share + moved.input / (c.split_g * c.split_m * c.split_k)) / loads
-    gather_bytes = moved.input_share * (used - 1) / used if p.input_on_chip else 0.0
-    reduce_bytes = g * m * n * p.partial_bytes * (c.split_k - 1) / c.split_k
-    late = c.split_k > 1 or (s.nk > 1 and ORDERS[c.order][2] != 2)
+    gather_bytes = moved.input_share * (s.used - 1) / s.used if p.input_on_chip else 0.0
+    reduce_bytes = s.g * s.m * s.n * p.partial_bytes * (c.split_k - 1) / c.split_k
+    late = is_late(c, t)
 
     rates = Rates(
         1.0 / hw.array_hz, hw.dram_bytes_per_s, hw.burst_bytes, hw.dram_latency_s, hw.dma_bytes_per_s,
@@ -241,7 +338,7 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
         tiles, moved.fetches, array_cycles, loads + p.extra_load_bytes, first_load, moved.output, last_store,
         core_share, gather_bytes, reduce_bytes, p.follow_s, late,
     )  # fmt: skip
-    buffer_bytes = _buffer_bytes(p, c, s, tiles, passes) * beside
+    buffer_bytes = _buffer_bytes(p, c, s, t, tiles, passes) * beside
     return Metrics(
         buffer_bytes <= hw.capacity_bytes, schedule_s(work, rates), array_cycles, mac_cycles, port_bytes,
         moved.weight, moved.input, moved.output, first_load, last_store, gather_bytes, reduce_bytes, buffer_bytes,

@@ -40,7 +40,7 @@ from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Loop
 from accelsim.workload.precision import PrecisionChoice
 
-__all__ = ["map_workload"]
+__all__ = ["Attempt", "attempts", "map_workload"]
 
 _ACTIVATION_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Parts of the scratchpads that hold activations; the rest streams, or holds weights."""
@@ -63,8 +63,8 @@ def map_workload(
     machines = Machines(arch)
     failure: InfeasibleError | None = None
     best_s, best = inf, None
-    prepared: list[tuple[_Attempt, _Parts]] = []
-    for attempt in _attempts(graph, machines, choice, options):
+    prepared: list[tuple[Attempt, _Parts]] = []
+    for attempt in attempts(graph, machines, choice, options):
         if attempt.least_s(graph) >= best_s:
             continue
         try:
@@ -95,14 +95,14 @@ def _checked(mapping: WorkloadMapping, arch: DigitalArchitecture) -> WorkloadMap
     return mapping
 
 
-def _attempts(graph: Graph, machines: Machines, choice: PrecisionChoice, options: MappingOptions) -> Iterator[_Attempt]:
+def attempts(graph: Graph, machines: Machines, choice: PrecisionChoice, options: MappingOptions) -> Iterator[Attempt]:
     """Divisions of the scratchpads, caches on chip or not, and sets of weights that stay between inferences."""
     capacity = machines.arch.scratchpad.capacity_bytes.value * machines.arch.n_cores
     caches = cached_states(graph)
     tried: set[tuple[frozenset[str], frozenset[str]]] = set()
     for share in _ACTIVATION_SHARES:
         for outside in sorted({frozenset() if options.resident_cache else caches, caches}, key=len):
-            attempt = _Attempt(machines, choice, options, share, capacity)
+            attempt = Attempt(machines, choice, options, share, capacity)
             try:
                 attempt.place(graph, outside)
             except InfeasibleError as error:
@@ -115,7 +115,7 @@ def _attempts(graph: Graph, machines: Machines, choice: PrecisionChoice, options
 
 
 @dataclass(slots=True)
-class _Attempt:
+class Attempt:
     """One attempt at a whole workload: ``share`` of the scratchpads is for activations."""
 
     machines: Machines
@@ -144,7 +144,7 @@ class _Attempt:
                 needs = max(needs, step)
         self.on_chip = place_activations(graph, budget - needs)
 
-    def with_pinned_weights(self, graph: Graph) -> Iterator[_Attempt]:
+    def with_pinned_weights(self, graph: Graph) -> Iterator[Attempt]:
         """This attempt with each set of weights that may stay between inferences, the heaviest first, and with none."""
         if self.options.resident_weights:
             for names in pinned_choices(graph, _RESIDENT_SHARE * (1 - self.share) * self.capacity):
@@ -156,9 +156,12 @@ class _Attempt:
         """No mapping of this attempt is faster: every weight that is not pinned is read once."""
         if not self.options.resident_weights:
             return 0.0
+        return self.streamed_bytes(graph) / self.rates.dram_bytes_per_s
+
+    def streamed_bytes(self, graph: Graph) -> float:
+        """Bytes of the weights that are read from end to end and not pinned."""
         read = read_whole(graph) - self.pinned
-        streamed = sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read)
-        return streamed / self.rates.dram_bytes_per_s
+        return sum(t.bytes for t in graph.all_tensors() if t.role == "weight" and t.name in read)
 
     @property
     def rates(self) -> Rates:
@@ -168,6 +171,13 @@ class _Attempt:
     def room(self) -> Room:
         """For streams, and for weights that stay through a loop or a group."""
         return Room((1 - self.share) * self.capacity - self.pinned_bytes, self.pinned)
+
+    @property
+    def group_room(self) -> GroupRoom:
+        """The same, as groups take it."""
+        room = self.room
+        held = _RESIDENT_SHARE * room.free_bytes
+        return GroupRoom(held, replace(room, free_bytes=room.free_bytes - held))
 
     @property
     def single(self) -> SingleMapper:
@@ -181,25 +191,26 @@ class _Attempt:
 
     def with_groups(self, parts: _Parts, entries: Entries, striped: StripedGraph) -> _Parts:
         """The same ops in their best sequence with groups."""
-        room = self.room
-        held = _RESIDENT_SHARE * room.free_bytes
-        inside = GroupRoom(held, replace(room, free_bytes=room.free_bytes - held))
-        found = find_groups(striped, entries, inside, self.single, self.options)
+        found = find_groups(striped, entries, self.group_room, self.single, self.options)
         return replace(parts, groups=tuple(found)).in_sequence(self.rates) if found else parts
 
     def mapping(self, graph: Graph, parts: _Parts) -> WorkloadMapping:
         """The record of this attempt."""
         ops = parts.ops()
+        peak = self.share * self.capacity + self.pinned_bytes + _peak_bytes(ops, self.machines.arch.n_cores)
+        return WorkloadMapping(
+            graph, ops, self.on_chip, self.pinned, self.spilled, parts.time_s, peak, self.dram_peak_bytes(graph),
+            self.machines.candidates_seen,
+        )  # fmt: skip
+
+    def dram_peak_bytes(self, graph: Graph) -> float:
+        """Weights, inputs and the activations that live outside."""
         weights = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.role == "weight")
         inputs = sum(graph.tensors[name].bytes for name in graph.inputs)
         spilled = max(live_bytes(graph, set(graph.producers) - self.on_chip), default=0.0)
         inside = self.spilled - set(graph.inputs) - set(graph.producers)
         spilled += sum(t.bytes for t in graph.all_tensors() if t.role == "state" and t.name in inside)
-        peak = self.share * self.capacity + self.pinned_bytes + _peak_bytes(ops, self.machines.arch.n_cores)
-        return WorkloadMapping(
-            graph, ops, self.on_chip, self.pinned, self.spilled, parts.time_s, peak, weights + inputs + spilled,
-            self.machines.candidates_seen,
-        )  # fmt: skip
+        return weights + inputs + spilled
 
     def _sequence(self, graph: Graph, room: Room, times: int, single: SingleMapper) -> _Parts:
         """All ops of ``graph``, in their best sequence."""
@@ -225,19 +236,34 @@ class _Attempt:
         """Every entry as it would be in a run, None where it cannot be in one."""
         if not self.options.prefetch:
             return [None] * len(alone)
-        inside = replace(room, free_bytes=(1 - _AHEAD_SHARE) * room.free_bytes)
-        fifo = self.machines.arch.array.weight_fifo_bytes
-        slot = min(_AHEAD_SHARE * room.free_bytes, fifo.value if fifo else inf) / 2
+        inside, slot = self.ahead_room(room)
         return [
             None if isinstance(entry, LoopMapping) else single.ahead(graph, start, inside, times, slot)
             for entry, start in zip(alone, starts, strict=True)
         ]
 
-    def _loop(self, op: Loop, graph: Graph, room: Room, times: int, single: SingleMapper) -> LoopMapping:
-        """The fastest of: all weights stream through all of the room, or some stay in their share of it."""
+    def ahead_room(self, room: Room) -> tuple[Room, float]:
+        """The room for streams during a run, and bytes of each of the two slots for weights loaded ahead."""
+        fifo = self.machines.arch.array.weight_fifo_bytes
+        slot = min(_AHEAD_SHARE * room.free_bytes, fifo.value if fifo else inf) / 2
+        return replace(room, free_bytes=(1 - _AHEAD_SHARE) * room.free_bytes), slot
+
+    def ways(self, op: Loop, room: Room) -> tuple[dict[str, float], list[tuple[tuple[str, ...], float]]]:
+        """Weights that a loop sweeps, with their bytes, and how it may run: those that stay, and room for streams."""
         weights = {name: size for name, size in _swept_weights(op.body).items() if name not in room.resident}
         kept = resident_choices(weights, _RESIDENT_SHARE * room.free_bytes) if op.steps > 1 else []
-        ways = [*((each, (1 - _RESIDENT_SHARE) * room.free_bytes) for each in kept), ((), room.free_bytes)]
+        return weights, [*((each, (1 - _RESIDENT_SHARE) * room.free_bytes) for each in kept), ((), room.free_bytes)]
+
+    def inside(self, op: Loop, graph: Graph, single: SingleMapper) -> tuple[SingleMapper, float]:
+        """The mapper of a loop's body, and bytes of the states that are loaded once before it."""
+        on_chip = _body_on_chip(op, graph, single.on_chip) - self.spilled - {step_slice(n) for n in self.spilled}
+        # States that come from outside, such as a cache that another program made, are loaded once.
+        states = ({before for _, before in op.carried} & set(graph.inputs)) - self.spilled
+        return replace(single, on_chip=on_chip), sum(graph.tensors[name].bytes for name in states)
+
+    def _loop(self, op: Loop, graph: Graph, room: Room, times: int, single: SingleMapper) -> LoopMapping:
+        """The fastest of: all weights stream through all of the room, or some stay in their share of it."""
+        weights, ways = self.ways(op, room)
         found: list[LoopMapping] = []
         failure: InfeasibleError | None = None
         byte_s = op.steps / self.rates.dram_bytes_per_s
@@ -259,12 +285,10 @@ class _Attempt:
         self, op: Loop, graph: Graph, kept: dict[str, float], room: Room, times: int, single: SingleMapper
     ) -> LoopMapping:
         """The loop with the weights ``kept`` resident."""
-        on_chip = _body_on_chip(op, graph, single.on_chip) - self.spilled - {step_slice(n) for n in self.spilled}
-        body = self._sequence(op.body, room, times * op.steps, replace(single, on_chip=on_chip))
-        # States that come from outside, such as a cache that another program made, are loaded once.
-        states = ({before for _, before in op.carried} & set(graph.inputs)) - self.spilled
+        inside, state_bytes = self.inside(op, graph, single)
+        body = self._sequence(op.body, room, times * op.steps, inside)
         kept_bytes = sum(kept.values())
-        first = kept_bytes + sum(graph.tensors[name].bytes for name in states)
+        first = kept_bytes + state_bytes
         time_s = load_s(first, self.rates) + op.steps * body.time_s
         return LoopMapping(op, body.ops(), tuple(kept), kept_bytes, first, times, time_s)
 
@@ -300,22 +324,22 @@ class _Parts:
 
 
 def _grouped(
-    graph: Graph, prepared: Sequence[tuple[_Attempt, _Parts]], best_s: float
-) -> Iterator[tuple[_Attempt, _Parts]]:
+    graph: Graph, prepared: Sequence[tuple[Attempt, _Parts]], best_s: float
+) -> Iterator[tuple[Attempt, _Parts]]:
     """Every attempt that groups could make faster than ``best_s``, with groups."""
     striped = StripedGraph(graph)
     known: dict[tuple[int, ...], tuple[list[float], list[float], frozenset[int]]] = {}
     for attempt, parts in prepared:
         if parts.starts not in known:
             known[parts.starts] = _least_s(graph, parts, attempt)
-        entries = Entries(parts.starts, [each.time_s for each in parts.alone], *known[parts.starts])
+        entries = Entries(len(graph.ops), parts.starts, [each.time_s for each in parts.alone], *known[parts.starts])
         if parts.time_s - entries.most_saved_s < best_s:
             found = attempt.with_groups(parts, entries, striped)
             best_s = min(best_s, found.time_s)
             yield attempt, found
 
 
-def _least_s(graph: Graph, parts: _Parts, attempt: _Attempt) -> tuple[list[float], list[float], frozenset[int]]:
+def _least_s(graph: Graph, parts: _Parts, attempt: Attempt) -> tuple[list[float], list[float], frozenset[int]]:
     """``least_s``, ``again_s`` and ``places`` of `Entries`."""
     inside = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("activation", "state"))
     weights = frozenset(name for name, tensor in graph.tensors.items() if tensor.role in ("weight", "constant"))

@@ -8,27 +8,33 @@ of each, which fills small ops better; the price is the time to fill and drain i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import accumulate
 from math import inf
 
+import numpy as np
+from numpy.typing import NDArray
+
 from accelsim.errors import InfeasibleError
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.pipelines import pipelined
-from accelsim.mapping.placement import aliases, live_bytes
 from accelsim.mapping.records import LoopMapping, PipelineMapping
 from accelsim.mapping.schedule import load_s
 from accelsim.mapping.single import Entry, Room, SingleMapper
-from accelsim.mapping.stripes import Cut, cuts, halo_bytes, striped_op
-from accelsim.workload.graph import Graph, Tensor
-from accelsim.workload.ops import Loop, Op
+from accelsim.mapping.stripes import Cut, StripedGraph, StripeFacts, cuts, stripe_facts
+from accelsim.units import added
+from accelsim.workload.graph import Graph
+from accelsim.workload.ops import Loop
 
-__all__ = ["Entries", "Group", "GroupRoom", "Row", "StripedGraph", "find_groups"]
+__all__ = ["Entries", "Group", "GroupRoom", "Row", "Span", "StripedGraph", "find_groups"]
 
 _LONGEST_GROUP = 10
 """Entries of a depth-first group; bounds the search."""
+_NOTHING: frozenset[str] = frozenset()
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,16 @@ class Group:
     mapped: Callable[[], LoopMapping | PipelineMapping]
 
 
+Span = tuple[int, int, int, int, float, float]
+"""Ops ``begin`` to ``end`` - 1, which are the entries ``first`` to ``last``; seconds alone, and at least in a group."""
+
+
 @dataclass(frozen=True)
 class Entries:
     """What a group would replace.
 
     Attributes:
+        ops: of the graph.
         starts: op index at which each entry begins.
         alone_s: its seconds on its own.
         least_s: seconds below which it does not stay in a group: with its weights loaded before, all of its data on
@@ -55,6 +66,7 @@ class Entries:
             everything is on chip. They do not depend on what is on chip, so more memory takes no group away.
     """
 
+    ops: int
     starts: Sequence[int]
     alone_s: Sequence[float]
     least_s: Sequence[float]
@@ -62,13 +74,33 @@ class Entries:
     places: frozenset[int]
 
     @cached_property
-    def _sums(self) -> tuple[list[float], ...]:
-        return tuple(list(accumulate(each, initial=0.0)) for each in (self.alone_s, self.least_s, self.again_s))
+    def _sums(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(entries + 1,) sums of the times of the entries before each."""
+        alone_s, least_s, again_s = (
+            np.array(list(accumulate(each, initial=0.0))) for each in (self.alone_s, self.least_s, self.again_s)
+        )
+        return alone_s, least_s, again_s
 
-    def between(self, first: int, last: int, stripes: int) -> tuple[float, float]:
-        """Seconds of the entries ``first`` to ``last`` alone, and at least in a group of so many stripes."""
-        alone_s, least_s, again_s = (each[last + 1] - each[first] for each in self._sums)
-        return alone_s, least_s + (stripes - 1) * again_s
+    @cached_property
+    def _spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64], FloatArray, FloatArray, FloatArray]:
+        """Begin and end, first entry and the one behind the last, and sums of their times, (spans, ...)."""
+        places = np.array([*sorted(self.places), self.ops])
+        starts = np.array([self.entry_of.get(place, len(self.starts)) for place in places.tolist()])
+        first = np.repeat(np.arange(len(places)), _LONGEST_GROUP - 1)
+        end = first + np.tile(np.arange(2, _LONGEST_GROUP + 1), len(places))
+        within = np.flatnonzero(end < len(places))
+        first, end = first[within], end[within]
+        entries = np.stack([starts[first], starts[end]])
+        sums = (each[entries[1]] - each[entries[0]] for each in self._sums)
+        return np.stack([places[first], places[end]]), entries, *sums
+
+    def promising(self, stripes: int) -> tuple[FloatArray, ...]:
+        """Columns of the `Span` that may be faster as a group of so many stripes, in order."""
+        ops, entries, alone_s, least_s, again_s = self._spans
+        least_s = least_s + (stripes - 1) * again_s
+        chosen = np.flatnonzero(least_s < alone_s)
+        columns = ops[0], ops[1], entries[0], entries[1] - 1, alone_s, least_s
+        return tuple(column[chosen] for column in columns)
 
     @property
     def most_stripes(self) -> float:
@@ -97,20 +129,6 @@ class GroupRoom:
     streams: Room
 
 
-@dataclass
-class StripedGraph:
-    """All rows of a graph's ops that can be cut into stripes, by cut; made once for all divisions of the memory."""
-
-    graph: Graph
-    _rows: dict[Cut, list[tuple[int, Graph]]] = field(default_factory=dict)
-
-    def rows(self, cut: Cut) -> list[tuple[int, Graph]]:
-        """(first op, one stripe) of the longest rows of at least two ops that can all be cut so."""
-        if cut not in self._rows:
-            self._rows[cut] = list(_rows(self.graph, cut))
-        return self._rows[cut]
-
-
 def find_groups(
     striped: StripedGraph, entries: Entries, room: GroupRoom, single: SingleMapper, options: MappingOptions
 ) -> list[Group]:
@@ -128,8 +146,13 @@ def find_groups(
     best_s: dict[tuple[int, int], float] = {}
     worth = [cut for cut in cuts(graph) if cut.stripes <= entries.most_stripes] if options.fusion else []
     for cut in sorted(worth, key=lambda cut: cut.stripes):
-        for first, body in striped.rows(cut):
-            found += _depth_first(Row(graph, body, first, cut, single, room), entries, best_s)
+        promising = entries.promising(cut.stripes)
+        for first, behind in striped.extents(cut) if len(promising[0]) else ():
+            inside = np.flatnonzero((promising[0] >= first) & (promising[1] <= behind))
+            if len(inside):
+                row = Row(graph, striped.body(cut, first), first, cut, single, room)
+                spans = zip(*(column[inside].tolist() for column in promising), strict=True)
+                found += _depth_first(row, spans, best_s)
     if options.pipelining and graph.batch > 1 and single.machines.arch.n_cores > 1:
         for first, body in striped.rows(Cut(graph.batch, 1)):
             found += _pipelines(Row(graph, body, first, Cut(graph.batch, 1), single, room), entries)
@@ -153,50 +176,26 @@ class Row:
     _entries: dict[tuple[int, frozenset[str]], tuple[Entry, int] | None] = field(default_factory=dict)
 
     @cached_property
-    def _live(self) -> list[float]:
-        """Bytes of stripes alive at each op of the body, and of rows that wait for an op behind convolutions."""
-        body = self.body
-        held = live_bytes(body, set(body.producers))
-        if self.cut.rows == 1:
-            return held
-        roots = aliases(body)
-        for name, made in body.producers.items():
-            last = min(body.last_uses.get(name, made), len(body.ops) - 1)
-            lag = self._halo_counts[last] - self._halo_counts[made + 1] if last > made else 0
-            if name not in roots and lag:
-                shape = body.tensors[name].shape
-                waiting = lag * body.tensors[name].bytes / (shape[2] if len(shape) > 3 else 1)
-                held[made : last + 1] = [each + waiting for each in held[made : last + 1]]
-        return held
-
-    @cached_property
-    def _halos(self) -> list[float]:
-        """Bytes that stay on chip from stripe to stripe for each op of the body."""
-        return [halo_bytes(op, self.body) if self.cut.rows > 1 else 0.0 for op in self.body.ops]
-
-    @cached_property
-    def _halo_counts(self) -> list[int]:
-        """Ops with a halo before each op of the body."""
-        return list(accumulate((halo > 0 for halo in self._halos), initial=0))
-
-    @cached_property
-    def _halo_sums(self) -> list[float]:
-        return list(accumulate(self._halos, initial=0.0))
+    def _stripe(self) -> StripeFacts:
+        memory = self.single.machines.memory_of(self.body, self.single.choice)
+        if memory.stripe is None:
+            memory.stripe = stripe_facts(self.body, self.cut)
+        return memory.stripe
 
     def stripe_bytes(self, first: int, last: int) -> float:
         """Activations on chip, at most, while body ops ``first`` to ``last`` run."""
-        return max(self._live[first : last + 1]) + self._halo_sums[last + 1] - self._halo_sums[first]
+        stripe = self._stripe
+        return max(stripe.live[first : last + 1]) + stripe.halo_sums[last + 1] - stripe.halo_sums[first]
 
     def weights(self, first: int, last: int) -> tuple[str, ...]:
         """Weights that body ops ``first`` to ``last`` read and that are not resident anyway."""
-        tensors, resident = self.body.tensors, self.room.streams.resident
-        names = {name for op in self.body.ops[first : last + 1] for name in op.inputs} - resident
-        return tuple(sorted(name for name in names if tensors[name].role in ("weight", "constant")))
+        names = {name for op in self._stripe.weights[first : last + 1] for name in op}
+        return tuple(sorted(names - self.room.streams.resident))
 
     @cached_property
     def _weight_sums(self) -> list[float]:
-        tensors = self.body.tensors
-        sizes = (sum(tensors[name].bytes for name in self.weights(op, op)) for op in range(len(self.body.ops)))
+        tensors, resident = self.body.tensors, self.room.streams.resident
+        sizes = (sum(tensors[name].bytes for name in names if name not in resident) for names in self._stripe.weights)
         return list(accumulate(sizes, initial=0.0))
 
     def weight_bytes(self, first: int, last: int) -> float:
@@ -230,15 +229,6 @@ class Row:
         return frozenset(name for name, made, used in near if not first <= made <= last or used > last)
 
     @cached_property
-    def _uses(self) -> dict[str, list[int]]:
-        """Body ops that read or make each tensor."""
-        found: dict[str, list[int]] = {}
-        for index, op in enumerate(self.body.ops):
-            for name in {*op.inputs, *op.outputs}:
-                found.setdefault(name, []).append(index)
-        return found
-
-    @cached_property
     def _by_role(self) -> tuple[frozenset[str], Room]:
         """All activations, and the room for streams with all weights there."""
         tensors = self.body.tensors.values()
@@ -246,35 +236,55 @@ class Row:
         activations = frozenset(tensor.name for tensor in tensors if tensor.role == "activation")
         return activations, self.room.streams.with_weights(weights)
 
+    @cached_property
+    def _plain(self) -> SingleMapper:
+        """The mapper of a stripe with everything on chip."""
+        return replace(self.single, on_chip=self._by_role[0])
+
     def _entry(self, index: int, outside: frozenset[str]) -> tuple[Entry, int] | None:
         """The entry at body op ``index`` when the tensors ``outside`` are in DRAM; None where it does not fit."""
         key = index, outside
         if key not in self._entries:
             activations, room = self._by_role
-            single = replace(self.single, on_chip=activations - outside)
+            single = replace(self.single, on_chip=activations - outside) if outside else self._plain
             try:
                 self._entries[key] = single.entry(self.body, index, room, self.cut.stripes)
             except InfeasibleError:
                 self._entries[key] = None
         return self._entries[key]
 
-    def entries(self, first: int, last: int, outside: frozenset[str]) -> list[Entry] | None:
+    def entries(self, first: int, last: int, outside: frozenset[str], enough_s: float = inf) -> list[Entry] | None:
         """Entries of body ops ``first`` to ``last``, with the tensors ``outside`` in DRAM.
 
-        None where they do not fit or do not end there.
+        None where they do not fit, do not end there, or take ``enough_s`` or more.
         """
-        touched = {op for name in outside for op in self._uses[name]}
+        uses = self._stripe.uses
+        touched = {op for name in outside for op in uses[name]}
+        time_s = self._apart_s(first, last, touched, enough_s)
         found: list[Entry] = []
-        while first <= last:
-            entry = self._entry(first, frozenset())
+        while first <= last and time_s < enough_s:
+            entry = self._entry(first, _NOTHING)
             if entry is not None and not touched.isdisjoint(range(first, first + entry[1])):
-                ops = self.body.ops[first : first + entry[1]]
-                entry = self._entry(first, outside.intersection(n for op in ops for n in (*op.inputs, *op.outputs)))
+                names = self._stripe.names[first : first + entry[1]]
+                entry = self._entry(first, outside.intersection(_NOTHING.union(*names)))
+                time_s += entry[0].time_s if entry is not None else 0.0
             if entry is None:
                 return None
             found.append(entry[0])
             first += entry[1]
-        return found if first == last + 1 else None
+        return found if first == last + 1 and time_s < enough_s else None
+
+    def _apart_s(self, first: int, last: int, touched: Set[int], enough_s: float) -> float:
+        """Seconds of those entries that touch nothing outside, or ``enough_s`` and more; infinite if one never fits."""
+        time_s = 0.0
+        while first <= last and time_s < enough_s:
+            entry = self._entry(first, _NOTHING)
+            if entry is None:
+                return inf
+            behind = first + entry[1]
+            time_s += entry[0].time_s if touched.isdisjoint(range(first, behind)) else 0.0
+            first = behind
+        return time_s
 
     def loop(self, first: int, last: int) -> Loop:
         """The loop over the stripes of body ops ``first`` to ``last``."""
@@ -290,56 +300,38 @@ class Row:
         return Loop(name=body.name, inputs=read, outputs=ops[-1].outputs, body=body, steps=self.cut.stripes)
 
 
-def _rows(graph: Graph, cut: Cut) -> Iterator[tuple[int, Graph]]:
-    ops: list[Op] = []
-    tensors: dict[str, Tensor] = {}
-    made: set[str] = set()
-    for index in range(len(graph.ops) + 1):
-        trial: dict[str, Tensor] = {}
-        found = striped_op(graph.ops[index], graph, cut, trial) if index < len(graph.ops) else None
-        fits = found is not None and all(tensors.get(name, tensor) == tensor for name, tensor in trial.items())
-        # What an op needs whole must not be made stripe by stripe.
-        if found is not None and fits and made.isdisjoint(found.whole):
-            ops.append(found.op)
-            tensors |= trial
-            tensors |= {name: graph.tensors[name] for name in found.op.inputs if name not in tensors}
-            made |= set(found.op.outputs)
-            continue
-        if len(ops) > 1:
-            read = tuple(name for name in tensors if name not in made and tensors[name].role == "activation")
-            name = f"{graph.name} in stripes"
-            yield index - len(ops), Graph(name, tuple(ops), tensors, inputs=read, outputs=ops[-1].outputs)
-        ops, tensors, made = [], {}, set()
-
-
-def _depth_first(row: Row, entries: Entries, best_s: dict[tuple[int, int], float]) -> Iterator[Group]:
+def _depth_first(row: Row, spans: Iterable[Span], best_s: dict[tuple[int, int], float]) -> Iterator[Group]:
     """Groups of a row that are faster than its ops one by one, and than those of ``best_s`` in fewer stripes."""
-    places = _places(row, entries)
-    for position, first in enumerate(places[:-1]):
-        for end in places[position + 2 : position + 1 + _LONGEST_GROUP]:
-            span = _span(row, first, end - 1, entries)
-            alone_s, least_s = entries.between(*span, row.cut.stripes)
-            if least_s >= min(alone_s, best_s.get(span, inf)):
-                continue
-            if not row.fits(first, end - 1):
-                break
-            group = _fused(row, first, end - 1, span)
-            if group is not None and group.time_s < min(alone_s, best_s.get(span, inf)):
-                best_s[span] = group.time_s
-                yield group
+    full = -1  # no longer span from here fits
+    for begin, end, first, last, alone_s, least_s in spans:
+        enough_s = min(alone_s, best_s.get((first, last), inf))
+        if begin == full or least_s >= enough_s:
+            continue
+        if not row.fits(begin - row.first, end - 1 - row.first):
+            full = begin
+            continue
+        group = _fused(row, begin - row.first, end - 1 - row.first, (first, last), enough_s)
+        if group is not None:
+            best_s[first, last] = group.time_s
+            yield group
 
 
-def _fused(row: Row, first: int, last: int, span: tuple[int, int]) -> Group | None:
-    """Body ops ``first`` to ``last`` depth first; None where they do not fit."""
-    found = row.entries(first, last, row.border(first, last))
+def _fused(row: Row, first: int, last: int, span: tuple[int, int], enough_s: float) -> Group | None:
+    """Body ops ``first`` to ``last`` depth first; None where they do not fit or take ``enough_s`` or more."""
+    load_s, stripes = row.load_s(first, last), row.cut.stripes
+    # A little more than what is left for a stripe: rounding must not decide here.
+    left_s = (enough_s - load_s) / stripes * (1 + 1e-9)
+    found = row.entries(first, last, row.border(first, last), left_s) if left_s > 0 else None
     if found is None:
         return None
-    time_s = row.load_s(first, last) + row.cut.stripes * sum(entry.time_s for entry in found)
+    time_s = load_s + stripes * added(entry.time_s for entry in found)
+    if time_s >= enough_s:
+        return None
 
     def mapped() -> LoopMapping:
         ops = tuple(op for entry in found for op in entry.ops)
-        held, stripes = row.weight_bytes(first, last), row.stripe_bytes(first, last)
-        return LoopMapping(row.loop(first, last), ops, row.weights(first, last), held, held, 1, time_s, stripes)
+        held, stripe_bytes = row.weight_bytes(first, last), row.stripe_bytes(first, last)
+        return LoopMapping(row.loop(first, last), ops, row.weights(first, last), held, held, 1, time_s, stripe_bytes)
 
     return Group(*span, time_s, mapped)
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from accelsim.hardware.digital import DigitalArchitecture
+from accelsim.mapping.memory import GraphMemory
 from accelsim.mapping.schedule import Rates
 from accelsim.mapping.search import search
 from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
+from accelsim.workload.graph import Graph
+from accelsim.workload.precision import PrecisionChoice
 
 __all__ = ["Machines", "machine_of", "searched"]
 
@@ -27,32 +30,43 @@ class Machines:
     """An architecture as the search sees it, by format; made once for a whole mapping."""
 
     arch: DigitalArchitecture
-    _made: dict[str, Machine] = field(default_factory=dict)
-    _known: dict[tuple[Problem, Machine], list[tuple[float, _Found]]] = field(default_factory=dict)
+    _made: dict[tuple[str, float], Machine] = field(default_factory=dict)
+    _known: dict[tuple[Problem, str], list[tuple[float, _Found]]] = field(default_factory=dict)
     _rates: dict[tuple[str, float], Rates] = field(default_factory=dict)
     _smaller: dict[int, Machines] = field(default_factory=dict)
+    _memories: dict[tuple[int, int], GraphMemory] = field(default_factory=dict)
     candidates_seen: int = 0
 
     def of(self, precision: str, free_bytes: float, op_name: str) -> Machine:
         """The machine with ``free_bytes`` of all scratchpads for streams."""
-        if precision not in self._made:
-            self._made[precision] = machine_of(self.arch, precision, op_name)
-        return self._made[precision]._replace(capacity_bytes=free_bytes / self.arch.n_cores)
+        key = precision, free_bytes
+        if key not in self._made:
+            any_room = self.of(precision, 0.0, op_name) if free_bytes else machine_of(self.arch, precision, op_name)
+            self._made[key] = any_room._replace(capacity_bytes=free_bytes / self.arch.n_cores)
+        return self._made[key]
 
-    def best(self, problem: Problem, machine: Machine) -> tuple[Candidate, Metrics]:
-        """The best mapping of a product. The best of a larger scratchpad is the best of every smaller one it fits.
+    def best(self, problem: Problem, precision: str, free_bytes: float, op_name: str) -> tuple[Candidate, Metrics]:
+        """The best mapping of a product with ``free_bytes`` of all scratchpads for streams.
 
-        What it remembers lives as long as one mapping, so that a result does not depend on what ran before.
+        The best of a larger scratchpad is the best of every smaller one it fits. What it remembers lives as long as one
+        mapping, so that a result does not depend on what ran before.
         """
-        capacity = machine.capacity_bytes
-        known = self._known.setdefault((problem, machine._replace(capacity_bytes=0.0)), [])
+        capacity = free_bytes / self.arch.n_cores
+        known = self._known.setdefault((problem, precision), [])
         for limit, (candidate, metrics, _) in known:
             if limit >= capacity and metrics.feasible and metrics.buffer_bytes <= capacity:
                 return candidate, metrics
-        found = searched(problem, machine)
+        found = searched(problem, self.of(precision, free_bytes, op_name))
         known.append((capacity, found))
         self.candidates_seen += found[2]
         return found[:2]
+
+    def memory_of(self, graph: Graph, choice: PrecisionChoice) -> GraphMemory:
+        """What is remembered of ``graph`` in the formats of ``choice``."""
+        key = id(graph), id(choice)  # the memory keeps both alive, so no other gets their ids
+        if key not in self._memories:
+            self._memories[key] = GraphMemory(graph, choice)
+        return self._memories[key]
 
     def with_cores(self, cores: int) -> Machines:
         """The same architecture cut down to ``cores`` of its cores."""
@@ -96,7 +110,7 @@ def machine_of(arch: DigitalArchitecture, precision: str, op_name: str) -> Machi
         shared_port=arch.scratchpad.ports.value < 2,
         array_hz=array_hz,
         dram_bytes_per_s=dram.bandwidth_bytes_per_s.value * dram.efficiency.value,
-        dram_latency_s=float(dram.latency_s.value),
+        dram_latency_s=dram.latency_s.value,
         dma_bytes_per_s=arch.dma.engines.value * arch.dma.bandwidth_bytes_per_cycle.value * arch.clock_hz("dma"),
         network_bytes_per_s=network.links_per_core * network.bandwidth_bytes_per_cycle.value
         * arch.clock_hz("interconnect"),

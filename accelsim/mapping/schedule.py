@@ -23,7 +23,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["Rates", "Work", "burst_s", "load_s", "schedule_s"]
+__all__ = ["MOST_CHUNKS", "Rates", "Work", "burst_s", "fastest_chunks", "load_s", "schedule_s"]
+
+_CUTS = 21
+MOST_CHUNKS = 2 ** (_CUTS - 1)
+"""Chunks that vector work is cut into, at most."""
 
 
 class Rates(NamedTuple):
@@ -107,3 +111,28 @@ def schedule_s(work, rates):  # type: ignore[no-untyped-def]
         stored = max(first_done, first_s + rest_s) + burst_s(work.store_bytes - last_store, rates)
         end = max(end, max(stored, last_done) + burst_s(last_store, rates))
     return end
+
+
+@njit(cache=True)
+def fastest_chunks(cycles, load, store, free, core_share, rates):  # type: ignore[no-untyped-def]
+    """(chunks, seconds) of vector work cut into the number of chunks, 1, 2, 4, ..., that is fastest; 0 where none fits.
+
+    Two chunks of ``load`` and ``store`` bytes must fit ``free``, and each moves whole bursts.
+    """
+    best, best_s = 0, np.inf
+    for power in range(_CUTS if load + store > 0 else 1):
+        tiles = 1 << power
+        if load + store > 0 and (load + store) * (2 / tiles if tiles > 1 else 1) > free:
+            continue
+        first = np.ceil(load / tiles / rates.burst_bytes) * rates.burst_bytes
+        last = np.ceil(store / tiles / rates.burst_bytes) * rates.burst_bytes
+        work = Work(
+            tiles, tiles if load > 0 else 1, cycles, first * tiles, first, last * tiles, last, core_share,
+            0.0, 0.0, 0.0, False,
+        )  # fmt: skip
+        time_s = schedule_s(work, rates)
+        if best == 0 or time_s < best_s:
+            best, best_s = tiles, time_s
+        if max(load, store) <= tiles * rates.burst_bytes:
+            break
+    return best, best_s

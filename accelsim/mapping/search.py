@@ -1,27 +1,56 @@
 """The exact search for the fastest mapping of one product.
 
-It looks at all of the space, but leaves a split or a tiling as soon as a lower bound on its time is not better than
-the best found (by 2 parts in 10^9, so rounding decides nothing). Tests compare it with the search without bounds.
+It looks at all of the space, but leaves a split, a tiling or a candidate as soon as a lower bound on its time
+(`pruning`) is above the best found (by 2 parts in 10^9, so rounding decides nothing). What is as fast as the best is
+therefore never left out, and the choice among equals does not depend on the order of the search: `study.batch`, which
+searches for many designs at once in an order of its own, relies on it. Tests compare it with the search without bounds.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from accelsim.mapping.contraction import evaluate, last_store_bytes
+from accelsim.mapping.contraction import (
+    Share,
+    Tiling,
+    all_rows,
+    cost,
+    fill_cycles,
+    k_cycles,
+    last_store_bytes,
+    m_cycles,
+    n_cycles,
+)
+from accelsim.mapping.pruning import (
+    begin_s,
+    candidate_s,
+    least_of_split,
+    split_s,
+    tiling_s,
+    too_many_fetches,
+)
 from accelsim.mapping.space import (
+    ALONG_GROUPS,
     ALONG_N,
+    ORDERS,
     OUTPUT_STATIONARY,
     WEIGHT_STATIONARY,
     Candidate,
     Metrics,
     ceil_div,
-    input_elements,
+    input_channels,
+    input_rows,
     shares,
 )
 
 __all__ = ["search"]
+
+_TIE = 2e-9
+"""Relative difference of two times beyond which rounding does not decide which is shorter."""
 
 
 @njit(cache=True)
@@ -91,106 +120,187 @@ def _better(new, best):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _compulsory(p, hw, split):  # type: ignore[no-untyped-def]
-    """(array, load, store, reduction) seconds below which no candidate with this split can stay."""
-    c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, 0, ALONG_N)
-    g, m, n, k = shares(p, c)
-    peak = hw.rows * hw.columns * hw.reduction_per_pe * hw.columns_per_pe * hw.arrays
-    load, store = p.extra_load_bytes, 0.0
-    if not p.weight_on_chip:
-        load += p.groups * p.n * p.k * p.weight_bytes
-    if not p.input_on_chip:
-        load += p.groups * input_elements(p, p.m, p.k) * p.input_bytes
-    if not p.output_on_chip:
-        store += p.groups * p.m * p.n * p.output_bytes
-    reduce_bytes = g * m * n * p.partial_bytes * (c.split_k - 1) / c.split_k
-    port = g * (k * n * p.weight_bytes + m * k * p.input_bytes + m * n * p.output_bytes)
-    array_s = max(g * m * n * k / peak, port / hw.port_bytes_per_cycle) * (1 - 1e-12) / hw.array_hz
-    rate = hw.dram_bytes_per_s
-    return array_s, load / rate, store / rate, reduce_bytes / hw.network_bytes_per_s
-
-
-@njit(cache=True)
-def _first_load_s(p, hw, c, tile_m, tile_n, tile_k):  # type: ignore[no-untyped-def]
-    """Least time of the first load of a tiling, in which the arrays wait."""
-    load, there_is = 0.0, 0.0
-    if not p.weight_on_chip:
-        load += tile_n * tile_k * p.weight_bytes * c.split_g * c.split_n * c.split_k
-        there_is += p.groups * p.n * p.k * p.weight_bytes
-    if not p.input_on_chip:
-        load += input_elements(p, tile_m, tile_k) * p.input_bytes * c.split_g * c.split_m * c.split_k
-        there_is += p.groups * input_elements(p, p.m, p.k) * p.input_bytes
-    # Ragged splits would count more than there is.
-    return min(load, there_is) / hw.dram_bytes_per_s
-
-
-@njit(cache=True)
 def _orders_that_differ(nm, nn, nk):  # type: ignore[no-untyped-def]
-    """How many of `ORDERS`, from the first, are needed: loops of one trip may stand anywhere."""
-    turning = (nm > 1) + (nn > 1) + (nk > 1)
-    return 1 if turning <= 1 else 6
+    """Indices of the `ORDERS` that are needed, -1 for none: no other is better than the first of these it is like.
+
+    Loops of one trip may stand anywhere, and orders that repeat the same operands cost the same.
+    """
+    if nk == 1:
+        return 0, 2 if nm > 1 and nn > 1 else -1, -1
+    return 0, 1 if nn > 1 else -1, 3 if nm > 1 else -1
+
+
+class _Sides(NamedTuple):
+    """Tiles of one split and dataflow, a row for each size: the size and its trips; of m `input_rows` of one tile and
+    of all, of k `input_channels`; and the part of the cycles, of m and n for each way in which arrays share work.
+    """
+
+    m: NDArray[np.int64]
+    n: NDArray[np.int64]
+    k: NDArray[np.int64]
 
 
 @njit(cache=True)
-def _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen):  # type: ignore[no-untyped-def]
-    """Best of ``best`` and every tiling and order of one split and dataflow."""
-    c = Candidate(split[0], split[1], split[2], split[3], 1, 1, 1, 0, dataflow, ALONG_N)
-    g_share, m_share, n_share, k_share = shares(p, c)
+def _sides(p, hw, s, dataflow, ways):  # type: ignore[no-untyped-def]
+    """All tiles of one split and dataflow."""
     gm, gn, gk = _granules(p, hw, dataflow)
-    whole_k = _common_multiple(p.kernel_size, hw.rows * hw.reduction_per_pe) if dataflow != OUTPUT_STATIONARY else gk
-    array_s, load_s, store_s, reduce_s = _compulsory(p, hw, split)
-    latency = hw.dram_latency_s if load_s > 0 else 0.0
-    ways = 1 if hw.arrays == 1 else (3 if g_share > 1 else 2)
-    least_turns = ceil_div(g_share, hw.arrays)
-    for tile_m in _tile_sizes(m_share, gm, gm):
-        for tile_n in _tile_sizes(n_share, gn, gn):
-            last_s = last_store_bytes(p, c, tile_m, tile_n) / hw.dram_bytes_per_s
-            for tile_k in _tile_sizes(k_share, gk, whole_k):
-                nm, nn, nk = ceil_div(m_share, tile_m), ceil_div(n_share, tile_n), ceil_div(k_share, tile_k)
-                enough = best.time_s * (1 - 2e-9) if prune and best.feasible else np.inf
-                # More fetches only add latencies: once they alone are too many, so are those of smaller tiles of k.
-                fetches = max(0 if p.weight_on_chip else nn * nk, 0 if p.input_on_chip else nm * nk) * least_turns
-                if 0.5 * (array_s + load_s + max(0, fetches - 1) * latency) >= enough:
-                    break
-                begin = max(hw.overhead_s, _first_load_s(p, hw, c, tile_m, tile_n, tile_k) + latency)
-                ends_s = array_s / (g_share * nm * nn * nk) + max(last_s, reduce_s)
-                loaded = load_s + latency + ends_s if load_s > 0 else 0.0
-                if max(begin + array_s + max(last_s, reduce_s), loaded, load_s + store_s) >= enough:
+    whole_k = gk if dataflow == OUTPUT_STATIONARY else _common_multiple(p.kernel_size, hw.rows * hw.reduction_per_pe)
+    sizes_m, sizes_n, sizes_k = _tile_sizes(s.m, gm, gm), _tile_sizes(s.n, gn, gn), _tile_sizes(s.k, gk, whole_k)
+    m = np.empty((len(sizes_m), 4 + ways), dtype=np.int64)
+    n = np.empty((len(sizes_n), 2 + ways), dtype=np.int64)
+    k = np.empty((len(sizes_k), 4), dtype=np.int64)
+    for row, tile in enumerate(sizes_m):
+        trips = ceil_div(s.m, tile)
+        m[row, 0], m[row, 1], m[row, 2], m[row, 3] = tile, trips, input_rows(p, tile), all_rows(p, s.m, tile, trips)
+        for along in range(ways):
+            m[row, 4 + along] = m_cycles(s.m, tile, dataflow, along, hw)
+    for row, tile in enumerate(sizes_n):
+        n[row, 0], n[row, 1] = tile, ceil_div(s.n, tile)
+        for along in range(ways):
+            n[row, 2 + along] = n_cycles(s.n, tile, dataflow, along, hw)
+    for row, tile in enumerate(sizes_k):
+        k[row, 0], k[row, 1], k[row, 2] = tile, ceil_div(s.k, tile), input_channels(p, tile)
+        k[row, 3] = k_cycles(s.k, tile, dataflow, hw)
+    return _Sides(m, n, k)
+
+
+@njit(cache=True)
+def _tiling(sides, i, j, h, along, channels):  # type: ignore[no-untyped-def]
+    """The tile loops of three sizes."""
+    m, n, k = sides
+    return Tiling(
+        m[i, 1], n[j, 1], k[h, 1], m[i, 4 + along], n[j, 2 + along], k[h, 3], m[i, 2], m[i, 3], k[h, 2], channels
+    )
+
+
+@njit(cache=True)
+def _least_folds(sides, i, j, groups, arrays, ways):  # type: ignore[no-untyped-def]
+    """Least cycles, over the ways in which arrays share work, for each of those that k contributes."""
+    least = 1.0 * groups * sides.m[i, 4] * sides.n[j, 2]
+    for along in range(1, ways):
+        turns = ceil_div(groups, arrays) if along == ALONG_GROUPS else groups
+        least = min(least, 1.0 * turns * sides.m[i, 4 + along] * sides.n[j, 2 + along])
+    return least
+
+
+@njit(cache=True)
+def _cycles_left(hw, slower_s, around_s):  # type: ignore[no-untyped-def]
+    """Cycles beyond which the arrays take longer than ``slower_s``, ``around_s`` of which pass before and after."""
+    return (slower_s - around_s) * hw.array_hz * (1 + 1e-12) - fill_cycles(hw)
+
+
+@njit(cache=True)
+def _search_orders(p, hw, c, s, sides, at, least, around_s, prune, best_c, best):  # type: ignore[no-untyped-def]
+    """Best of ``best`` and every order of one tiling, with each way in which arrays share work."""
+    channels, ways = input_channels(p, s.k), sides.n.shape[1] - 2
+    t = _tiling(sides, at[0], at[1], at[2], 0, channels)
+    for order in _orders_that_differ(t.nm, t.nn, t.nk):
+        if order < 0:
+            continue
+        for along in range(ways):
+            new_c = Candidate(
+                c.split_g, c.split_m, c.split_n, c.split_k, c.tile_m, c.tile_n, c.tile_k, order, c.dataflow, along
+            )
+            t = _tiling(sides, at[0], at[1], at[2], along, channels)
+            if prune and candidate_s(p, hw, new_c, s, t, least, around_s[0], around_s[1]) > best.time_s * (1 + _TIE):
+                continue
+            new = cost(p, hw, new_c, s, t)
+            if _better(new, best):
+                best, best_c = new, new_c
+    return best_c, best
+
+
+@njit(cache=True)
+def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-untyped-def]
+    """Best of ``best`` and every tiling and order of one split and dataflow; and how many candidates these are."""
+    ways = 1 if hw.arrays == 1 else (3 if s.g > 1 else 2)
+    sides = _sides(p, hw, s, c.dataflow, ways)
+    channels, turns, least_k = input_channels(p, s.k), ceil_div(s.g, hw.arrays), sides.k[0, 3]
+    least_begin_s = max(hw.overhead_s, least.latency_s)
+    for i in range(len(sides.m)):
+        left = _cycles_left(hw, best.time_s * (1 + _TIE), least_begin_s + least.reduce_s)
+        if prune and _least_folds(sides, i, 0, s.g, hw.arrays, ways) * least_k > left:
+            continue
+        for j in range(len(sides.n)):
+            last_s = last_store_bytes(p, c, sides.m[i, 0], sides.n[j, 0]) / hw.dram_bytes_per_s
+            left = _cycles_left(hw, best.time_s * (1 + _TIE), least_begin_s + max(last_s, least.reduce_s))
+            folds = _least_folds(sides, i, j, s.g, hw.arrays, ways)
+            if prune and folds * least_k > left:
+                continue
+            for h in range(len(sides.k)):
+                if prune and folds * sides.k[h, 3] > left:
                     continue
-                for order in range(_orders_that_differ(nm, nn, nk)):
-                    for along in range(ways):
-                        c = Candidate(
-                            split[0], split[1], split[2], split[3], tile_m, tile_n, tile_k, order, dataflow, along
-                        )
-                        new = evaluate(p, hw, c)
-                        seen += 1
-                        if _better(new, best):
-                            best, best_c = new, c
+                tiled = Candidate(
+                    c.split_g, c.split_m, c.split_n, c.split_k, sides.m[i, 0], sides.n[j, 0], sides.k[h, 0], 0,
+                    c.dataflow, ALONG_N,
+                )  # fmt: skip
+                t = _tiling(sides, i, j, h, 0, channels)
+                enough_s = best.time_s * (1 + _TIE) if prune else np.inf
+                if too_many_fetches(p, t, least, turns, enough_s):
+                    break
+                start_s = begin_s(p, hw, tiled, t, least)
+                if tiling_s(s, t, least, start_s, last_s) <= enough_s:
+                    best_c, best = _search_orders(
+                        p, hw, tiled, s, sides, (i, j, h), least, (start_s, last_s), prune, best_c, best
+                    )
+    return best_c, best, len(sides.m) * len(sides.n) * len(sides.k) * len(ORDERS) * ways
+
+
+@njit(cache=True)
+def _search_split(p, hw, c, prune, best_c, best):  # type: ignore[no-untyped-def]
+    """Best of ``best`` and every mapping with the split of ``c``; and how many candidates these are."""
+    g, m, n, k = shares(p, c)
+    s = Share(g, m, n, k, c.split_g * c.split_m * c.split_n * c.split_k)
+    least, seen = least_of_split(p, hw, c, s), 0
+    if prune and split_s(hw, least) > best.time_s * (1 + _TIE):
+        return best_c, best, seen
+    offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
+    for dataflow in range(3):
+        if offered[dataflow]:
+            c = Candidate(c.split_g, c.split_m, c.split_n, c.split_k, 1, 1, 1, 0, dataflow, ALONG_N)
+            best_c, best, count = _search_tiles(p, hw, c, s, least, prune, best_c, best)
+            seen += count
+    return best_c, best, seen
+
+
+@njit(cache=True)
+def _divisors(number, limit):  # type: ignore[no-untyped-def]
+    """All divisors up to ``limit``, in order."""
+    low = [each for each in range(1, int(np.sqrt(number)) + 2) if each * each <= number and number % each == 0]
+    high = [number // each for each in low[::-1] if each * each < number]
+    return [each for each in low + high if each <= limit]
+
+
+@njit(cache=True)
+def _search_splits(p, hw, used, prune, best_c, best):  # type: ignore[no-untyped-def]
+    """Best of ``best`` and every mapping on ``used`` cores; and how many candidates these are."""
+    rows, channels, seen = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), 0
+    for sg in _divisors(used, p.groups):
+        for sm in _divisors(used // sg, rows):
+            for sn in _divisors(used // (sg * sm), p.n):
+                sk = used // (sg * sm * sn)
+                if sk <= channels:
+                    c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, 0, ALONG_N)
+                    best_c, best, count = _search_split(p, hw, c, prune, best_c, best)
+                    seen += count
     return best_c, best, seen
 
 
 @njit(cache=True)
 def search(p, hw, prune):  # type: ignore[no-untyped-def]
-    """(best candidate, its metrics, candidates evaluated). Infeasible metrics mean that nothing in the space fits."""
+    """(best candidate, its metrics, candidates seen). Infeasible metrics mean that nothing in the space fits.
+
+    Seen are all candidates of the splits that no bound left, those included that a bound left later.
+    """
     best_c = Candidate(1, 1, 1, 1, 1, 1, 1, 0, 0, ALONG_N)
     best = Metrics(False, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, 1.0, False, 1, 1)
-    offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     seen = 0
-    rows, channels = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size)
+    peak = 1.0 * hw.rows * hw.columns * hw.reduction_per_pe * hw.columns_per_pe * hw.arrays * hw.array_hz
+    core_s = 1.0 * p.groups * p.m * p.n * p.k / peak * (1 - 1e-12)
     # Widest splits first: they are usually best, so that the bound bites early.
     for used in range(hw.cores, 0, -1):
-        for sg in range(1, min(used, p.groups) + 1):
-            for sm in range(1, min(used // sg, rows) + 1):
-                for sn in range(1, min(used // (sg * sm), p.n) + 1):
-                    sk = used // (sg * sm * sn)
-                    if sg * sm * sn * sk != used or sk > channels:
-                        continue
-                    split = (sg, sm, sn, sk)
-                    array_s, load_s, store_s, reduce_s = _compulsory(p, hw, split)
-                    least = max(hw.overhead_s + array_s + reduce_s, load_s + store_s)
-                    if prune and best.feasible and least >= best.time_s * (1 - 2e-9):
-                        continue
-                    for dataflow in range(3):
-                        if offered[dataflow]:
-                            best_c, best, seen = _search_tiles(p, hw, split, dataflow, prune, best_c, best, seen)
+        if prune and core_s / used > best.time_s * (1 + _TIE):
+            break
+        best_c, best, count = _search_splits(p, hw, used, prune, best_c, best)
+        seen += count
     return best_c, best, seen

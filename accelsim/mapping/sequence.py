@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-__all__ = ["ALONE", "GROUP", "RUN", "Choice", "Step", "best_sequence"]
+__all__ = ["ALONE", "GROUP", "RUN", "Choice", "Step", "best_sequence", "shortest"]
 
 ALONE, RUN, GROUP = 0, 1, 2
 _LONGEST_RUN = 512
@@ -71,7 +71,7 @@ def _extend(steps, quiet, latency_s, start, best_s, came_from, kind):  # type: i
 
 
 @njit(cache=True)
-def _shortest(steps, quiet, latency_s, groups, group_s):  # type: ignore[no-untyped-def]
+def shortest(steps, quiet, latency_s, groups, group_s):  # type: ignore[no-untyped-def]
     """(best seconds up to each place, place before, kind); ``groups`` are (first, last) sorted by first."""
     count = len(steps)
     best_s = np.full(count + 1, np.inf)
@@ -108,7 +108,7 @@ def best_sequence(
     seconds = np.array([groups[each][2] for each in order], dtype=np.float64)
     table = np.array([each[:4] for each in steps], dtype=np.float64)
     quiet = np.array([each.quiet for each in steps], dtype=np.bool_)
-    best_s, came_from, kind = _shortest(table, quiet, latency_s, spans, seconds)
+    best_s, came_from, kind = shortest(table, quiet, latency_s, spans, seconds)
     chosen: list[Choice] = []
     place = len(steps)
     while place > 0:

@@ -32,7 +32,9 @@ __all__ = [
     "Metrics",
     "Problem",
     "ceil_div",
+    "input_channels",
     "input_elements",
+    "input_rows",
     "shares",
 ]
 
@@ -146,14 +148,24 @@ def ceil_div(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def input_elements(p, outputs, k):  # type: ignore[no-untyped-def]
-    """Stored input elements that ``outputs`` values of m need over ``k`` values of k (overlap read once)."""
-    rows = ceil_div(outputs, p.row_outputs)
-    input_rows = (rows - 1) * min(p.row_stride, p.kernel_rows) + p.kernel_rows
-    channels = max(1, k // p.kernel_size)
+def input_rows(p, outputs):  # type: ignore[no-untyped-def]
+    """Stored input elements that ``outputs`` values of m need for each of `input_channels` (overlap read once)."""
     if p.kernel_size == 1 and p.row_elements == 1:
-        return outputs * k
-    return input_rows * p.row_elements * channels
+        return outputs
+    rows = ceil_div(outputs, p.row_outputs)
+    return ((rows - 1) * min(p.row_stride, p.kernel_rows) + p.kernel_rows) * p.row_elements
+
+
+@njit(cache=True)
+def input_channels(p, k):  # type: ignore[no-untyped-def]
+    """Channels of the input in ``k`` values of k; in a plain product every value is one."""
+    return max(1, k // p.kernel_size)
+
+
+@njit(cache=True)
+def input_elements(p, outputs, k):  # type: ignore[no-untyped-def]
+    """Stored input elements that ``outputs`` values of m need over ``k`` values of k."""
+    return input_rows(p, outputs) * input_channels(p, k)
 
 
 @njit(cache=True)

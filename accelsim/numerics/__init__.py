@@ -6,7 +6,7 @@ from accelsim.numerics.dot import dot, matmul
 from accelsim.numerics.elements import Float, Integer, PowerOfTwo
 from accelsim.numerics.formats import FORMATS, Format, format_named, format_of
 from accelsim.numerics.libraries import library_format, library_values
-from accelsim.numerics.quantisers import calibrate
+from accelsim.numerics.quantisers import calibrate, quantiser_named
 from accelsim.numerics.quantize import quantize
 from accelsim.numerics.tensor import QuantizedTensor
 
@@ -28,5 +28,6 @@ __all__ = [
     "library_format",
     "library_values",
     "matmul",
+    "quantiser_named",
     "quantize",
 ]

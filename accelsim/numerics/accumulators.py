@@ -15,6 +15,7 @@ __all__ = [
     "AlignTruncate",
     "Chunked",
     "Exact",
+    "GroupTruncate",
     "IntegerSum",
     "Order",
     "Sequential",
@@ -95,7 +96,22 @@ class AlignTruncate:
         return max(1, self.step_bits // (32 if bits > 16 else 16 if bits > 8 else 8 if bits > 4 else 4))
 
 
-Accumulator = Exact | Sequential | Chunked | IntegerSum | AlignTruncate
+@dataclass(frozen=True, slots=True)
+class GroupTruncate:
+    """Groups of exact products with their scales, aligned, truncated and summed; see `accelsim.numerics.grouped`.
+
+    Attributes:
+        fraction_bits: kept when groups are aligned.
+        group, step: products of a group, and of a step.
+    """
+
+    name: str
+    fraction_bits: int = 35
+    group: int = 16
+    step: int = 64
+
+
+Accumulator = Exact | Sequential | Chunked | IntegerSum | AlignTruncate | GroupTruncate
 
 _FP8 = ("fp8_e4m3", "fp8_e5m2")
 _FP6_FP4 = ("fp6_e2m3", "fp6_e3m2", "fp4_e2m1")
@@ -129,6 +145,7 @@ ACCUMULATORS: dict[str, Accumulator] = {
         AlignTruncate("hopper-fp8-fp16", 13, 256, "fp16", operands=_FP8),
         AlignTruncate("hopper-fp8-mma", 25, 256, operands=_FP8, paired=True),
         AlignTruncate("blackwell", 25, 256, operands=("fp16", "bf16", "tf32", *_FP8, *_FP6_FP4)),
+        GroupTruncate("blackwell-fp4"),
     )
 }
 """Tensor cores as in Xie et al., MMA-Sim, arXiv 2511.10909; those of Hopper are measured (validation/numerics)."""
@@ -165,4 +182,9 @@ def _checked(rule: Accumulator) -> Accumulator:
     if isinstance(rule, AlignTruncate) and not (1 <= rule.fraction_bits <= 40 and 1 <= rule.output_bits <= 23):
         raise InputError("must be 1 to 40 fraction bits, and 1 to 23 of the output", file=rule.name,
                          field="fraction_bits", value=rule.fraction_bits)  # fmt: skip
+    if isinstance(rule, GroupTruncate) and not (
+        8 <= rule.fraction_bits <= 40 and 1 <= rule.group <= 256 and rule.step % rule.group == 0 < rule.step
+    ):  # fmt: skip
+        raise InputError("must be 8 to 40 fraction bits, in steps of whole groups of up to 256", file=rule.name,
+                         field="fraction_bits, group and step")  # fmt: skip
     return rule

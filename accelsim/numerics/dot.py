@@ -14,17 +14,19 @@ from accelsim.numerics.accumulators import (
     AlignTruncate,
     Chunked,
     Exact,
+    GroupTruncate,
     IntegerSum,
     Sequential,
     accumulator_named,
 )
 from accelsim.numerics.elements import Float
+from accelsim.numerics.factors import Factor
 from accelsim.numerics.formats import FORMATS, Format
 from accelsim.numerics.operands import Operand, element_bits, operand_of
 from accelsim.numerics.rounding import to_float32
 from accelsim.numerics.tensor import QuantizedTensor
 
-__all__ = ["dot", "matmul"]
+__all__ = ["dot", "matmul", "sequential"]
 
 FloatArray = NDArray[np.float32]
 
@@ -143,23 +145,15 @@ def _summed(left: Operand, right: Operand, c: FloatArray, rule: Accumulator) -> 
             return _integers(left, right, c, rule)
         if isinstance(rule, AlignTruncate):
             return _aligned(left, right, c, rule)
+        if isinstance(rule, GroupTruncate):
+            return _grouped(left, right, c, rule)
         return _rounded(left.values, right.values, c, rule)
-
-
-def _spread_of(x: FloatArray) -> tuple[int, int]:
-    """Exponents of the largest number (above it) and of the lowest bit that is set."""
-    significand, exponent = np.frexp(x[x != 0].astype(np.float64))
-    if not exponent.size:
-        return 0, 0
-    whole = (significand * 2**24).astype(np.int64)
-    lowest = np.frexp((whole & -whole).astype(np.float64))[1] - 25 + exponent
-    return int(exponent.max()), int(lowest.min())
 
 
 def _exact(a: FloatArray, b: FloatArray, c: FloatArray) -> FloatArray:
     if not all(np.isfinite(each).all() for each in (a, b, c)):
         return _with_specials(a, b, c)
-    (high_a, low_a), (high_b, low_b) = _spread_of(a), _spread_of(b)
+    (high_a, low_a), (high_b, low_b) = Factor(a).spread, Factor(b).spread
     if high_a - low_a + high_b - low_b + ceil(log2(max(a.shape[1], 1))) + 1 <= _EXACT_BITS:
         total = a.astype(np.float64) @ b.astype(np.float64).T  # every partial sum is exact, in any order
         return total.astype(np.float32) if not c.any() else _odd_added(total, c)
@@ -219,42 +213,73 @@ def _integers(left: Operand, right: Operand, c: FloatArray, rule: IntegerSum) ->
     return ((total + (span >> 1)) & (span - 1)) - (span >> 1)
 
 
+def _rounded(a: FloatArray, b: FloatArray, c: FloatArray, rule: Sequential | Chunked) -> FloatArray:
+    if isinstance(rule, Sequential) and rule.order != "pairwise":
+        return sequential(a, Factor(b), rule, c)
+    from accelsim.numerics import sums
+
+    out = np.empty(c.shape, np.float32)
+    if isinstance(rule, Chunked):
+        sums.chunked_sums(a, b, c, rule.chunk, _rounding_rule(rule.inner), _rounding_rule(rule.outer), out)
+    else:
+        sums.pairwise_sums(a, b, c, _rounding_rule(rule.format), out)
+    return out
+
+
+def sequential(a: FloatArray, b: Factor, rule: Sequential, c: FloatArray | None = None) -> FloatArray:
+    """a (m, k) by rows of ``b`` (n, k), plus ``c``, one addition after the other as ``rule`` says: (m, n) float32.
+
+    Arrays are C-contiguous. Whole numbers so small that no addition rounds are multiplied at once, in any order.
+    """
+    from accelsim.numerics import sums
+
+    shape = (len(a), len(b.values))
+    mantissa_bits, least, largest, away, flush = form = _rounding_rule(rule.format)
+    bound = _whole_bound(a, b, c)
+    if bound <= min(2.0 ** (mantissa_bits + 1), largest):
+        total: FloatArray = np.matmul(a, b.values.T)
+        return total + np.float32(0) if c is None else total + c  # no minus zero, as sums from zero have none
+    addend = np.zeros(shape, np.float32) if c is None else c
+    out, descending = np.empty(shape, np.float32), rule.order == "descending"
+    if rule.format == "fp32" and _products_fit(a, b):
+        sums.sequential_float32(a, b.transposed, addend, descending, out)
+    elif away or flush:
+        sums.sequential_sums(a, b.values, addend, descending, form, out)
+    elif bound <= _WHOLE and least <= 0:
+        sums.sequential_whole(a, b.transposed, addend, descending, 23 - mantissa_bits, np.float32(largest), out)
+    else:
+        sums.sequential_rows(a, b.transposed, addend, descending, form[:3], out)
+    return out
+
+
+_WHOLE = 2.0**23
+"""Up to this magnitude a sum of whole numbers and its rounding error are exact in float32."""
+
+
+def _whole_bound(a: FloatArray, b: Factor, c: FloatArray | None) -> float:
+    """What no partial sum of whole numbers exceeds; infinite where some number is not whole."""
+    left, addend = Factor(a), Factor(np.zeros(0, np.float32) if c is None else c)
+    if not (left.whole and b.whole and addend.whole):
+        return float("inf")
+    return float(left.largest * b.largest * a.shape[1] + addend.largest)
+
+
+def _products_fit(a: FloatArray, b: Factor) -> bool:
+    """Whether all products are float32 numbers."""
+    left = Factor(a)
+    if not (left.finite and b.finite):
+        return False
+    (high_a, low_a), (high_b, low_b) = left.spread, b.spread
+    short = left.significant_bits <= 12 and b.significant_bits <= 12
+    return short and low_a + low_b >= -149 and high_a + high_b <= 127
+
+
 def _rounding_rule(name: str) -> tuple[int, int, float, bool, bool]:
     form = FORMATS[name]
     element = form.element
     assert isinstance(element, Float)
     away = form.rounding == "nearest_away"
     return element.mantissa_bits, element.least_exponent, element.largest, away, not element.subnormals
-
-
-def _rounded(a: FloatArray, b: FloatArray, c: FloatArray, rule: Sequential | Chunked) -> FloatArray:
-    from accelsim.numerics import sums
-
-    out = np.empty(c.shape, np.float32)
-    if isinstance(rule, Chunked):
-        sums.chunked_sums(a, b, c, rule.chunk, _rounding_rule(rule.inner), _rounding_rule(rule.outer), out)
-    elif rule.order == "pairwise":
-        sums.pairwise_sums(a, b, c, _rounding_rule(rule.format), out)
-    elif rule.format == "fp32" and _products_fit(a, b):
-        sums.sequential_float32(a, np.ascontiguousarray(b.T), c, rule.order == "descending", out)
-    else:
-        sums.sequential_sums(a, b, c, rule.order == "descending", _rounding_rule(rule.format), out)
-    return out
-
-
-def _products_fit(a: FloatArray, b: FloatArray) -> bool:
-    """Whether all products are float32 numbers."""
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return False
-    (high_a, low_a), (high_b, low_b) = _spread_of(a), _spread_of(b)
-    short = all(_significant_bits(each) <= 12 for each in (a, b))
-    return short and low_a + low_b >= -149 and high_a + high_b <= 127
-
-
-def _significant_bits(x: FloatArray) -> int:
-    whole = (np.abs(np.frexp(x.reshape(-1))[0]) * np.float32(2**24)).astype(np.int64)
-    merged = int(np.bitwise_or.reduce(whole)) if whole.size else 0
-    return 24 - ((merged & -merged).bit_length() - 1) if merged else 0
 
 
 def _aligned(left: Operand, right: Operand, c: FloatArray, rule: AlignTruncate) -> FloatArray:
@@ -271,6 +296,33 @@ def _aligned(left: Operand, right: Operand, c: FloatArray, rule: AlignTruncate) 
              for k in range(start, min(start + 32, length)) if k % 4 in pair]  # fmt: skip
     picked = np.array(order, dtype=np.int64)
     return _steps(_picked(left, picked), _picked(right, picked), np.zeros_like(c), rule, step, kept, out) + c
+
+
+def _grouped(left: Operand, right: Operand, c: FloatArray, rule: GroupTruncate) -> FloatArray:
+    from accelsim.numerics.align import split
+    from accelsim.numerics.grouped import SCALE_BITS, grouped_products
+
+    parts: list[list[NDArray[Any]]] = []
+    for name, operand in (("a", left), ("b", right)):
+        form = operand.form
+        if operand.spread is None or form is None or form.element != FORMATS["fp4_e2m1"].element or not form.block \
+                or form.block % rule.group:  # fmt: skip
+            raise UnsupportedError(f"is no FP4 in blocks of a multiple of {rule.group}, which {rule.name} takes",
+                                   field=name, value="an array" if form is None else form.name,
+                                   remedy="quantise it to nvfp4 or mxfp4")  # fmt: skip
+        missing = -operand.elements.shape[1] % rule.group
+        padded = [np.pad(each, [(0, 0), (0, missing)]) for each in (operand.elements, operand.spread)]
+        scales = np.ascontiguousarray(padded[1][:, :: rule.group])
+        assert form.scale is not None
+        least = form.scale.least_exponent if isinstance(form.scale, Float) else -127
+        significands, exponents = split(scales, least)
+        significands = np.where(np.isfinite(scales), significands >> (23 - SCALE_BITS), -1)
+        parts.append([(2 * padded[0]).astype(np.int32), significands.astype(np.int64), exponents.astype(np.int64)])
+    out = np.empty(c.shape, np.float32)
+    (a, *a_scales), (b, *b_scales) = parts
+    each = (rule.group, rule.step // rule.group, rule.fraction_bits)
+    grouped_products(a, b, *a_scales, *b_scales, c, *each, out)
+    return out
 
 
 def _picked(operand: Operand, order: NDArray[np.int64]) -> Operand:

@@ -34,6 +34,7 @@ class Operand:
         form: format of the elements; None for arrays without one.
         after: (rows,) scales of whole rows, applied to the sum.
         groups: (rows, k / group) scales of groups along k that are no exact part of a product; None without.
+        spread: (rows, k) the block scale of each element, where blocks have scales of 8 bits; None without.
     """
 
     values: FloatArray
@@ -42,6 +43,7 @@ class Operand:
     form: Format | None
     after: FloatArray
     groups: FloatArray | None = None
+    spread: FloatArray | None = None
 
     @property
     def integer(self) -> bool:
@@ -118,7 +120,7 @@ def _of_blocks(x: QuantizedTensor, elements: FloatArray, turned: Any) -> Operand
     exponents = None
     if isinstance(scale, PowerOfTwo):
         exponents = np.where(np.isfinite(spread), floor_exponent(np.ascontiguousarray(spread).view(np.uint32)), 0)
-    return Operand(values, elements, exponents, form, after)
+    return Operand(values, elements, exponents, form, after, spread=np.ascontiguousarray(spread))
 
 
 def _spread(x: QuantizedTensor, grid: NDArray[Any]) -> NDArray[Any]:

@@ -6,14 +6,14 @@ and zero points that `quantize` takes. Symmetric formats spread the larger end o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from accelsim.errors import InputError
+from accelsim.errors import InputError, UnknownNameError
 from accelsim.numerics.elements import Integer
 from accelsim.numerics.formats import Format, format_of
 from accelsim.numerics.layout import Axis, layout_of
@@ -23,7 +23,7 @@ from accelsim.numerics.tensor import QuantizedTensor
 
 __all__ = [
     "Calibration", "FixedRange", "MaxRange", "MseRange", "PactRange", "PercentileRange", "Quantiser", "SawbRange",
-    "calibrate",
+    "calibrate", "quantiser_named",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float32]
@@ -135,6 +135,41 @@ class FixedRange:
 
     def ranges(self, rows: FloatArray, element: Integer) -> Range:  # noqa: ARG002
         return np.full(len(rows), float(self.low)), np.full(len(rows), float(self.high))
+
+
+_NAMED: dict[str, tuple[Callable[..., Quantiser], tuple[int, ...]]] = {
+    "max": (MaxRange, (0,)),
+    "percentile": (PercentileRange, (0, 1)),
+    "mse": (MseRange, (0,)),
+    "sawb": (SawbRange, (0,)),
+    "pact": (PactRange, (1,)),
+    "fixed": (FixedRange, (2,)),
+}
+"""What makes each quantiser, and how many numbers its name may have behind it."""
+
+
+def quantiser_named(text: str, *, file: object = None, field: str = "quantiser") -> Quantiser:
+    """A quantiser by its name: max, percentile, percentile:P, mse, sawb, pact:ALPHA, fixed:LOW,HIGH.
+
+    Raises:
+        UnknownNameError: no such name.
+        InputError: numbers behind it that it does not take.
+    """
+    name, _, rest = text.partition(":")
+    if name not in _NAMED:
+        raise UnknownNameError("quantiser", name, _NAMED, file=file, field=field)
+    make, counts = _NAMED[name]
+    try:
+        numbers = [float(each) for each in rest.split(",")] if rest else []
+        if len(numbers) in counts:
+            return make(*numbers)
+        rule = f"takes {' or '.join(map(str, counts))} numbers"
+    except ValueError:
+        rule = "takes numbers behind its name"
+    except InputError as error:
+        rule = f"{error.field} {error.rule}"
+    remedy = "write max, percentile:99.9, mse, sawb, pact:ALPHA or fixed:LOW,HIGH"
+    raise InputError(rule, file=file, field=field, value=text, remedy=remedy)
 
 
 def _scales_of(

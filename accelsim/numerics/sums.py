@@ -16,7 +16,9 @@ __all__ = [
     "integer_sums",
     "pairwise_sums",
     "sequential_float32",
+    "sequential_rows",
     "sequential_sums",
+    "sequential_whole",
 ]
 
 _LIMB_BITS = 32
@@ -92,6 +94,71 @@ def sequential_float32(a, b, c, descending, out):  # type: ignore[no-untyped-def
             other = b[k]
             for j in range(row.size):
                 row[j] += factor * other[j]
+
+
+_TILE = 256
+"""Columns that are summed together: their sums stay in the first-level cache, and their part of b in the second."""
+
+
+@compiled
+def sequential_whole(a, b, c, descending, shift, largest, out):  # type: ignore[no-untyped-def]
+    """`sequential_sums` of whole numbers whose sums float32 holds: (m, k) by (k, n), ``shift`` fewer bits kept."""
+    half, sign, one, places = np.uint32((1 << (shift - 1)) - 1), np.uint32(1 << 31), np.uint32(1), np.uint32(shift)
+    mask, limit = np.uint32(0xFFFFFFFF) ^ np.uint32((1 << shift) - 1), np.float32(largest).view(np.uint32)
+    infinite = np.float32(np.inf).view(np.uint32)
+    length = a.shape[1]
+    for first in range(0, b.shape[1], _TILE):
+        last = min(first + _TILE, b.shape[1])
+        for i in range(a.shape[0]):
+            row = out[i, first:last]
+            row[:] = c[i, first:last]
+            for index in range(length):
+                k = length - 1 - index if descending else index
+                factor, other = a[i, k], b[k, first:last]
+                for j in range(row.size):
+                    bits = np.float32(row[j] + factor * other[j]).view(np.uint32)
+                    # To nearest even in the bits: a carry into the exponent is the next binade.
+                    bits = np.uint32(bits + half + (np.uint32(bits >> places) & one)) & mask
+                    minus = np.uint32(bits & sign)
+                    bits = np.uint32(minus | infinite) if np.uint32(bits ^ minus) > limit else bits
+                    row[j] = np.uint32(bits).view(np.float32)
+
+
+@compiled
+def sequential_rows(a, b, c, descending, rule, out):  # type: ignore[no-untyped-def]
+    """`sequential_sums` for rounding to nearest even with subnormals: (m, k) by (k, n), columns together."""
+    mantissa_bits, least_exponent, largest = rule
+    top, half = np.int64(0x7FF0000000000000), np.int64(1) << np.int64(51)
+    least, up = np.int64(least_exponent + 1023) << np.int64(52), np.int64(52 - mantissa_bits) << np.int64(52)
+    sums = np.empty(_TILE, np.float64)
+    length = a.shape[1]
+    for first in range(0, b.shape[1], _TILE):
+        last = min(first + _TILE, b.shape[1])
+        row = sums[: last - first]
+        for i in range(a.shape[0]):
+            row[:] = c[i, first:last]
+            for index in range(length):
+                k = length - 1 - index if descending else index
+                factor, other = np.float64(a[i, k]), b[k, first:last]
+                for j in range(row.size):
+                    x, y = row[j], factor * np.float64(other[j])
+                    total = x + y
+                    back = total - x
+                    error = (x - (total - back)) + (y - back)
+                    bits = np.float64(total).view(np.int64)
+                    outward = np.int64(1) if (error > 0) == (total > 0) else np.int64(-1)
+                    # A NaN, which the error of an infinity is, is not above zero.
+                    bits = bits + outward if abs(error) > 0 and (bits & np.int64(1)) == 0 else bits
+                    odd = np.int64(bits).view(np.float64)
+                    binade = bits & top
+                    place = least if binade < least else binade
+                    # Adding 1.5 times the binade whose last place is the one to keep rounds to it.
+                    anchor = np.int64((place + up) | half).view(np.float64)
+                    kept = np.copysign((odd + anchor) - anchor, odd)
+                    kept = odd if binade == top else kept
+                    row[j] = np.copysign(np.inf, kept) if abs(kept) > largest else kept
+            for j in range(row.size):
+                out[i, first + j] = row[j]
 
 
 @compiled

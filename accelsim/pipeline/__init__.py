@@ -6,14 +6,19 @@ from accelsim.errors import UnsupportedError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import MappingOptions
+from accelsim.pipeline.aimc import AimcEvaluation, evaluate_again, evaluate_aimc
 from accelsim.pipeline.digital import DigitalEvaluation, evaluate_digital, reprice
 from accelsim.pipeline.evaluation import Engine, Evaluation
+from accelsim.pipeline.fpga import FpgaEvaluation, evaluate_fpga
 from accelsim.workload.graph import Graph
 from accelsim.workload.precision import PrecisionArgument
 
-__all__ = ["DigitalEvaluation", "Engine", "Evaluation", "digital_only", "evaluate", "reprice"]
+__all__ = [
+    "AimcEvaluation", "DigitalEvaluation", "Engine", "Evaluation", "FpgaEvaluation", "digital_only", "evaluate",
+    "evaluate_again", "reprice",
+]  # fmt: skip
 
-_KINDS = {"digital": evaluate_digital}
+_KINDS = {"digital": evaluate_digital, "aimc": evaluate_aimc, "fpga": evaluate_fpga}
 """What evaluates each hardware kind; arguments as `evaluate`, all of them given."""
 
 

@@ -130,7 +130,7 @@ class DigitalEvaluation(Evaluation):
         least = self.dram_bytes / bandwidth
         if least > self.latency_s * tolerance:
             found.append(f"latency {self.latency_s} s is below DRAM bytes over bandwidth: {least} s")
-        compulsory = self._compulsory_bytes()
+        compulsory = self.compulsory_bytes
         if self.dram_bytes * tolerance < compulsory:
             found.append(f"DRAM traffic {self.dram_bytes} is below the compulsory {compulsory} bytes")
         found += self._power_violations()
@@ -151,7 +151,8 @@ class DigitalEvaluation(Evaluation):
                          f"unthrottled {full.latency_s} s, {full.power_w} W")  # fmt: skip
         return found
 
-    def _compulsory_bytes(self) -> float:
+    @property
+    def compulsory_bytes(self) -> float:
         """What must cross the memory interface once: weights read whole, outputs, and the inputs of matrix work."""
         graph = self.graph
         read = read_whole(graph) - self.mapping.resident

@@ -33,6 +33,7 @@ __all__ = ["Scaled", "critical", "energy", "roofline", "tornado", "utilization",
 
 TOP_OPS = 15
 TOP_ASSUMPTIONS = 12
+TOP_RESOURCES = 24
 
 
 def critical(figures: OpFigures, evaluation: Evaluation) -> Plot:
@@ -98,6 +99,11 @@ def utilization(evaluation: Evaluation) -> Plot:
         for (bare, _), alike in rows.items()
     ]
     shares = np.array([spent[alike[0]] for alike in rows.values()]) / makespan
+    busiest = np.sort(np.argsort(-shares.sum(axis=1), kind="stable")[:TOP_RESOURCES])
+    caption = f"{safe(bare_resource(evaluation.bottleneck))} is busy for the largest share of the time."
+    if len(busiest) < len(names):
+        caption += f" The busiest {len(busiest)} of {len(names)} resources are shown."
+    names, shares = [names[i] for i in busiest], shares[busiest]
     names.append("MACs over peak")
     data = []
     for label in _in_order(activity(action) for action in tasks.actions):
@@ -117,7 +123,6 @@ def utilization(evaluation: Evaluation) -> Plot:
         "barmode": "stack",
         "legend": LEGEND_BELOW,
     }
-    caption = f"{safe(bare_resource(evaluation.bottleneck))} is busy for the largest share of the time."
     shape = layout("Utilisation", rows=len(names), legend_lines=3)
     return Plot("utilization", data, {**shape, **axes}, caption, wide=False)
 

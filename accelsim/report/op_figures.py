@@ -171,6 +171,20 @@ _ACTIVITY_OF = {
     "host_compute": "host",
     "host_transfer": "host link",
     "host_latency": "host link",
+    "take": "stage takes a pixel",
+    "work": "stage computes",
+    "put": "stage gives a pixel",
+    "product": "analog product",
+    "fill": "tile pipeline fills",
+    "receive": "tile port",
+    "mesh": "on-chip network",
+    "hops": "on-chip network",
+    "digital": "vector unit",
+    "cores": "matrix array",
+    "off_chip": "DRAM transfer",
+    "off_chip_latency": "DRAM latency",
+    "program": "programming",
+    "recalibrate": "recalibration",
 }
 
 
@@ -180,7 +194,7 @@ def activity(action: str, *, occupies: bool = True) -> str:
     A latency occupies no resource. Any other action that occupies none is a wait of that length: both buffer slots
     are taken.
     """
-    if not occupies and not action.endswith("_latency"):
+    if not occupies and not action.endswith(("_latency", "hops", "fill")):
         return "buffers full"
     return _ACTIVITY_OF.get(action, action.replace("_", " "))
 

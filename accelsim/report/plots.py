@@ -43,6 +43,14 @@ ACTIVITIES = {
     "buffers full": "#b8a88a",
     "host": "#e45756",
     "host link": "#e377a2",
+    "stage computes": "#4c78a8",
+    "stage takes a pixel": "#3fa7a0",
+    "stage gives a pixel": "#f58518",
+    "analog product": "#4c78a8",
+    "tile pipeline fills": "#7f7fd5",
+    "tile port": "#9d755d",
+    "programming": "#e45756",
+    "recalibration": "#e377a2",
 }
 """One colour a kind of activity (see `op_figures.activity`), the same on every plot."""
 

@@ -82,6 +82,10 @@ def workload_document(graph: Graph) -> dict[str, Any]:
             name: {"default": recipe.default, "patterns": dict(recipe.patterns), "source": recipe.source}
             for name, recipe in graph.recipes.items()
         },
+        "dimensions": {
+            name: {"size": each.size, "batch": each.batch, "axes": [list(place) for place in each.axes]}
+            for name, each in graph.dimensions.items()
+        },
         "inputs": {name: shapes[name] for name in graph.inputs},
         "outputs": {name: shapes[name] for name in graph.outputs},
         "ops": [

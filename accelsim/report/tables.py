@@ -26,6 +26,7 @@ __all__ = ["comparison_text", "ops_frame", "result_text", "sensitivity_frame"]
 
 WIDTH = 100
 TOP_OPS = 10
+TOP_RESOURCES = 16
 TOP_ASSUMPTIONS = 5
 _LEAST_NAME = 16
 _OVER = "over assumed constants"
@@ -212,10 +213,18 @@ def _utilization(run: Evaluation) -> str:
         row = ("MACs over peak" if name == "macs" else bare, percent(share))
         rows[row] = rows.get(row, 0) + 1
     lines = [
-        [f"  {name}{f' ({count} cores)' if count > 1 else ''}", share, "#" * round(float(share.split()[0]) / 2.5)]
+        [f"  {name}{f' ({count} cores)' if count > 1 else ''}", share, "#" * round(_percentage(share) / 2.5)]
         for (name, share), count in rows.items()
     ]
-    return "Utilisation, share of the latency\n" + _aligned(lines, "lrl")
+    head = "Utilisation, share of the latency"
+    if len(lines) > TOP_RESOURCES:
+        head += f" (the busiest {TOP_RESOURCES} of {len(lines)})"
+        lines = sorted(lines, key=lambda line: -_percentage(line[1]))[:TOP_RESOURCES]
+    return f"{head}\n{_aligned(lines, 'lrl')}"
+
+
+def _percentage(share: str) -> float:
+    return float(share.split()[0])
 
 
 def _assumptions(sensitivity: Sensitivity | None, metric: str, word: str) -> str:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
-from accelsim.pipeline import DigitalEvaluation, Engine, Evaluation, evaluate, reprice
+from accelsim.pipeline import (
+    AimcEvaluation,
+    DigitalEvaluation,
+    Engine,
+    Evaluation,
+    evaluate,
+    evaluate_again,
+    reprice,
+)
 from accelsim.study.sensitivity import Assumption
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import assumed_parameters, reloaded
@@ -114,6 +122,11 @@ class Variations:
         priced = all(any(mark in path for mark in _PRICE_ONLY) for path in constants)
         if same_work and priced and isinstance(self.nominal, DigitalEvaluation):
             return reprice(self.nominal, architecture)
+        again = None
+        if same_work and isinstance(self.nominal, AimcEvaluation):
+            again = evaluate_again(self.nominal, architecture, constants)
+        if again is not None:
+            return again
         return evaluate(self._graph(parameters), architecture, precision, engine=self.engine, detail=self.detail,
                         options=self.nominal.options)  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -21,7 +21,12 @@ from accelsim.version import __version__
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Emulation", "emulated"]
+    from accelsim.engine.functional.program import Program
+    from accelsim.engine.functional.scaling import Scalings
+    from accelsim.numerics.quantisers import Quantiser
+    from accelsim.workload.graph import Graph
+
+__all__ = ["Emulation", "Inputs", "emulated"]
 
 
 @dataclass(frozen=True)
@@ -81,26 +86,79 @@ class Emulation:
         return f"<Emulation {run.workload.name} on {run.architecture.name} in {run.choice.label}>"
 
 
-def emulated(
-    evaluation: Evaluation, inputs: Mapping[str, ArrayLike] | str | Path | None = None, seed: int = 0
-) -> Emulation:
-    """What ``evaluation``'s mapping computes. Arguments and errors as `accelsim.emulate`."""
-    from accelsim.engine.functional.inputs import checked_inputs, drawn_inputs
-    from accelsim.engine.functional.run import run_values
-    from accelsim.workload.onnx.program import read_program
+Inputs = Mapping[str, ArrayLike] | str | Path
 
-    program = read_program(evaluation.workload)
-    notes = ["errors are against FP32 and add up along the model"]
+
+def emulated(
+    evaluation: Evaluation, inputs: Inputs | None = None, seed: int = 0, time_s: float | None = None, *,
+    calibration: Inputs | Sequence[Inputs] | None = None, quantiser: str | Quantiser | None = None,
+) -> Emulation:  # fmt: skip
+    """What ``evaluation``'s mapping computes. Arguments and errors as `accelsim.emulate`."""
+    from accelsim.engine.functional.inputs import drawn_inputs
+    from accelsim.engine.functional.run import run_values
+    from accelsim.engine.functional.units import units_of
+
+    description = evaluation.architecture.description
+    program = _program(evaluation.workload, seed)
+    notes = ["errors are against FP32 and add up along the model", *program.notes]
     if inputs is None:
         values = drawn_inputs(program, seed)
         notes.append(f"inputs were drawn: floats standard normal (seed {seed}), others one; give your own data")
     else:
-        values = checked_inputs(program, inputs if isinstance(inputs, Mapping) else _loaded(Path(inputs)))
-    run = run_values(
-        program, evaluation.workload, evaluation.mapping, evaluation.architecture.description, values
-    )  # fmt: skip
-    notes.append(f"vector work by {run.vector_engine}")
+        values = _given(program, inputs)
+    scalings = _scalings(evaluation, program, calibration, quantiser, notes)
+    unit_of = units_of(description, scalings, seed, time_s)
+    run = run_values(program, evaluation.mapping, unit_of, description.value_format, values)
+    notes.append(f"vector work by {program.engine}")
     return Emulation(evaluation, run.outputs, run.reference, run.errors, tuple(notes))
+
+
+def _given(program: Program, inputs: Inputs) -> dict[str, NDArray[Any]]:
+    from accelsim.engine.functional.inputs import checked_inputs
+
+    return checked_inputs(program, inputs if isinstance(inputs, Mapping) else _loaded(Path(inputs)))
+
+
+def _scalings(
+    evaluation: Evaluation, program: Program, calibration: Inputs | Sequence[Inputs] | None,
+    quantiser: str | Quantiser | None, notes: list[str],
+) -> Scalings:  # fmt: skip
+    """The quantisers of the recipe, those of activations replaced by ``quantiser``, and samples to find scales from."""
+    from accelsim.engine.functional.observe import observed
+    from accelsim.engine.functional.scaling import Scalings
+    from accelsim.numerics import quantiser_named
+
+    recipe = evaluation.choice.recipe
+    weights, activations = (
+        tuple((pattern, quantiser_named(name)) for pattern, name in each)
+        for each in ((recipe.weight_quantisers, recipe.activation_quantisers) if recipe else ((), ()))
+    )
+    if quantiser is not None:
+        activations = (("*", quantiser_named(quantiser) if isinstance(quantiser, str) else quantiser),)
+    if weights or (activations and quantiser is None):
+        notes.append(f"quantisers are those of recipe {evaluation.choice.label}")
+    if calibration is None:
+        return Scalings(weights, activations)
+    several = [calibration] if isinstance(calibration, Mapping | str | Path) else list(calibration)
+    samples = [_given(program, each) for each in several]
+    form = evaluation.architecture.description.value_format
+    seen = observed(program, evaluation.mapping, form, samples)
+    if not seen:
+        remedy = "take a precision such as int4, or no calibration"
+        raise InputError("has no op in integers, whose scales samples would give", field="calibration",
+                         value=evaluation.choice.label, remedy=remedy)  # fmt: skip
+    notes.append(f"scales of activations were found once, from {len(samples)} samples")
+    return Scalings(weights, activations, seen)
+
+
+def _program(graph: Graph, seed: int) -> Program:
+    if graph.origin is not None and Path(graph.origin).suffix in (".yaml", ".yml") and not graph.rewrites:
+        from accelsim.engine.functional.graph_program import graph_program
+
+        return graph_program(graph, seed)
+    from accelsim.engine.functional.onnx_program import onnx_program
+
+    return onnx_program(graph)
 
 
 def _loaded(path: Path) -> dict[str, NDArray[Any]]:

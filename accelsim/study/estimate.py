@@ -43,7 +43,8 @@ def metric_intervals(
     if evaluation.energy_j is not None:
         intervals["energy_j"] = _with(evaluation.energy_j, spans[f"energy_j{suffix}"])
     workload = evaluation.workload
-    intervals["throughput_per_s"] = (_rate(workload.batch, high), _rate(workload.batch, low))
+    under_way = evaluation.throughput_per_s * evaluation.latency_s  # the batch, or all that is in a pipeline
+    intervals["throughput_per_s"] = _with(evaluation.throughput_per_s, (_rate(under_way, high), _rate(under_way, low)))
     area = evaluation.area
     if area.area_mm2 is not None and area.source != "published":
         intervals["area_mm2"] = (area.area_mm2.low, area.area_mm2.high)
@@ -58,7 +59,7 @@ def measured(evaluation: Evaluation, suffix: str = "") -> dict[str, float]:
     return {f"{name}{suffix}": value for name, value in found.items() if value is not None}
 
 
-def _rate(samples: int, seconds: float) -> float:
+def _rate(samples: float, seconds: float) -> float:
     return samples / seconds if seconds > 0 else float("inf")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from accelsim.workload.rewrite.report import RewriteReport
 
-__all__ = ["Calibration", "Graph", "PrecisionRecipe", "Residual", "Role", "Sparsity", "Tensor"]
+__all__ = ["Calibration", "Dimension", "Graph", "PrecisionRecipe", "Residual", "Role", "Sparsity", "Tensor"]
 
 Role = Literal["weight", "activation", "state", "constant"]
 MAX_SIZE = 10**12
@@ -70,6 +70,8 @@ class PrecisionRecipe:
     """Formats by op-name pattern; the first pattern that matches an op wins, ``default`` takes the rest.
 
     ``alternatives`` names the recipes of the same workload that are equally compatible with what is published.
+    Quantisers (see `accelsim.numerics.quantiser_named`) are likewise by pattern, the first wins, and say what range
+    integers are spread over when values are emulated; without one it is that of the tensor at hand.
     """
 
     name: str
@@ -78,6 +80,9 @@ class PrecisionRecipe:
     source: str = ""
     why: str = ""
     alternatives: tuple[str, ...] = ()
+    weight_quantisers: tuple[tuple[str, str], ...] = ()
+    activation_quantisers: tuple[tuple[str, str], ...] = ()
+    quantiser_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,15 @@ class Residual:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A named dimension of a model's inputs: its size, and the (input, axis) pairs that it stands at."""
+
+    size: int
+    axes: tuple[tuple[str, int], ...]
+    batch: bool = False
+
+
 @dataclass(frozen=True)
 class Graph:
     """A workload: ops in an order in which each runs after its producers.
@@ -116,6 +130,7 @@ class Graph:
         recipes: named precision recipes by the workload's author.
         parameters_used: generator parameters with their owners, for provenance and sensitivity.
         origin: what `load_workload` makes it from (None: made by hand), and ``overrides``, the parameters given to it.
+        dimensions: named dimensions of the model that it was imported from, as they were bound then; see `rebind`.
         calibration: what its assumed parameters were fitted to, if anything.
         rewrites: what was rewritten since, in order.
     """
@@ -131,6 +146,7 @@ class Graph:
     parameters_used: Mapping[str, Constant | int | float | str | bool] = field(default_factory=dict)
     origin: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
     calibration: Calibration | None = None
     rewrites: tuple[RewriteReport, ...] = ()
 
@@ -228,6 +244,19 @@ class Graph:
         from accelsim.workload.rewrite import rewrite
 
         return rewrite(self, rewrites)
+
+    def rebind(self, **sizes: int) -> Graph:
+        """The same model imported with other sizes of its named ``dimensions``; rewrites are applied again.
+
+        ``batch`` stands for the dimensions called batch, batch_size, N, ...
+
+        Raises:
+            InputError: the graph does not come from a model file, or the model does not take the size.
+            UnknownNameError: a name that is no dimension of the model.
+        """
+        from accelsim.workload.rebind import rebound
+
+        return rebound(self, sizes)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the graph to ``path`` (.json, or .yaml for small ones), for `load_workload` to read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -12,19 +12,18 @@ from typing import Any, TypeGuard
 
 from accelsim.documents import Constant, bundled_folder, parse_yaml, read_yaml, validated
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.numerics import format_named
+from accelsim.numerics import format_named, quantiser_named
 from accelsim.workload.bundled import GENERATORS
 from accelsim.workload.bundled.parameters import (
     ParameterValue,
     checked_parameter,
-    checked_size,
     generated,
     parameter_rules,
 )
 from accelsim.workload.graph import Graph, PrecisionRecipe
-from accelsim.workload.interchange import is_graph_file, load_graph
+from accelsim.workload.imports import TFLITE_ENDING, TORCH_ENDINGS, imported_model, refuse, stored_graph
+from accelsim.workload.interchange import is_graph_file
 from accelsim.workload.ops import Recurrent
-from accelsim.workload.rewrite import rewrite
 from accelsim.workload.rewrite.registry import reapplied
 from accelsim.workload.schema import WorkloadDocument
 
@@ -36,8 +35,6 @@ PlainValue = int | float | str | bool
 
 _YAML_ENDINGS = (".yaml", ".yml")
 _MODEL_ENDING = ".onnx"
-_TFLITE_ENDING = ".tflite"
-_TORCH_ENDINGS = (".pt2", ".pt", ".pth")  # the last two only to say what to do instead
 _GRAPH_ENDINGS = (".json", ".csv")
 _RECURRENT_PARTS = ("input", "recurrent", "cell", "project")
 
@@ -60,7 +57,7 @@ def load_workload(
     shapes: Mapping[str, Sequence[int]] | None = None,
     values: Mapping[str, float] | None = None,
     allow_zero_cost: Collection[str] = (),
-    branches: Mapping[str, str] | None = None,
+    branches: Mapping[str, str | float] | None = None,
     trips: Mapping[str, int] | None = None,
     measure_shapes: bool = False,
     **parameters: Any,
@@ -72,9 +69,11 @@ def load_workload(
             .json or .yaml, a SCALE-Sim topology .csv or a ZigZag workload .yaml.
         shapes, values, allow_zero_cost, branches, trips, measure_shapes: for ONNX models, see `accelsim.from_onnx`;
             TFLite models take ``allow_zero_cost`` and ``branches``.
-            Programs of torch take ``shapes`` and ``allow_zero_cost``, see `accelsim.from_torch`.
+            Programs of torch take ``shapes``, ``allow_zero_cost``, ``branches`` and ``trips``: see
+            `accelsim.from_torch`.
         parameters: values that replace those of the workload file; a replaced value is no longer assumed.
-            A model or saved graph takes ``batch`` only.
+            An ONNX model takes ``batch`` and sizes of its named dimensions (``sequence=512``), other models and saved
+            graphs ``batch`` only.
 
     Raises:
         UnknownNameError: no such workload or parameter ("did you mean").
@@ -84,15 +83,15 @@ def load_workload(
     chosen: dict[str, Any] = {"allow_zero_cost": allow_zero_cost, "branches": branches, "trips": trips}
     chosen["measure_shapes"] = measure_shapes
     model = {"shapes": shapes, "values": values, **chosen}
-    if path.suffix.lower() in (_MODEL_ENDING, *_TORCH_ENDINGS):
-        return _model(path, shapes, values, chosen, parameters)
-    if path.suffix.lower() == _TFLITE_ENDING:
+    if path.suffix.lower() in (_MODEL_ENDING, *TORCH_ENDINGS):
+        return imported_model(path, shapes, values, chosen, parameters)
+    if path.suffix.lower() == TFLITE_ENDING:
         own = {"allow_zero_cost": allow_zero_cost, "branches": branches}
-        _refuse({key: value for key, value in model.items() if key not in own}, path, "is for ONNX models")
-        return _stored(path, own, parameters)
+        refuse({key: value for key, value in model.items() if key not in own}, path, "is for ONNX models")
+        return stored_graph(path, own, parameters)
     if is_graph_file(path):
-        _refuse(model, path, "is for models, and this graph is read as it stands")
-        return _stored(path, {}, parameters)
+        refuse(model, path, "is for models, and this graph is read as it stands")
+        return stored_graph(path, {}, parameters)
     loaded = _loaded(path)
     if loaded.document.model is not None:
         # Joined before they are checked, so that the caller's slips are named as the caller wrote them.
@@ -102,13 +101,13 @@ def load_workload(
         values = (
             {**loaded.document.values, **values} if isinstance(values, Mapping) else values or loaded.document.values
         )
-        graph = _model(path.parent / loaded.document.model, shapes, values, chosen, parameters)
+        graph = imported_model(path.parent / loaded.document.model, shapes, values, chosen, parameters)
         _check_patterns(graph, loaded.recipes, path)
         return replace(
-            graph, name=path.stem, recipes={**graph.recipes, **loaded.recipes}, origin=None, overrides={}
+            graph, name=path.stem, recipes={**graph.recipes, **loaded.recipes}, origin=None, overrides={}, dimensions={}
         )  # fmt: skip
     rule = "is for ONNX models, and this workload is made by a generator"
-    _refuse(model, path, rule, "give parameters by name instead")
+    refuse(model, path, rule, "give parameters by name instead")
     return _generated(loaded, parameters)
 
 
@@ -129,8 +128,10 @@ def reloaded(graph: Graph, parameters: Mapping[str, object]) -> Graph:
     Its rewrites are applied again.
 
     Raises:
-        InputError: the graph was not made by `load_workload` from a generator.
+        InputError: the graph was not made by `load_workload` from a file, or by a generator.
     """
+    if graph.dimensions:
+        return graph.rebind(**parameters)  # type: ignore[arg-type]
     if graph.origin is None:
         raise InputError("was not loaded by name, so its parameters cannot change", field=f"workload {graph.name}")
     merged: dict[str, Any] = {**graph.overrides, **parameters}
@@ -181,7 +182,7 @@ def _bundled() -> list[Path]:
 
 def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if path.suffix.lower() in (*_YAML_ENDINGS, _MODEL_ENDING, _TFLITE_ENDING, *_TORCH_ENDINGS, *_GRAPH_ENDINGS):
+    if path.suffix.lower() in (*_YAML_ENDINGS, _MODEL_ENDING, TFLITE_ENDING, *TORCH_ENDINGS, *_GRAPH_ENDINGS):
         return path
     name = str(name_or_path)
     bundled = bundled_folder("workloads") / f"{name}.yaml"
@@ -192,7 +193,7 @@ def _find(name_or_path: str | Path) -> Path:
     except OSError:  # the name is too long, say
         a_file = False
     if a_file:
-        endings = ", ".join((_YAML_ENDINGS[0], _MODEL_ENDING, _TFLITE_ENDING, _TORCH_ENDINGS[0], *_GRAPH_ENDINGS))
+        endings = ", ".join((_YAML_ENDINGS[0], _MODEL_ENDING, TFLITE_ENDING, TORCH_ENDINGS[0], *_GRAPH_ENDINGS))
         raise InputError("is neither a workload file nor a model", file=path, remedy=f"name it {endings}")
     raise UnknownNameError("workload", name, [each.stem for each in _bundled()])
 
@@ -260,18 +261,31 @@ def _recipe(document: WorkloadDocument, name: str, path: Path) -> PrecisionRecip
     for other in recipe.alternatives:
         if other not in document.recipes:
             raise UnknownNameError("recipe", other, document.recipes, file=path, field=f"{field}.alternatives")
-    patterns = tuple(recipe.patterns.items())
-    return PrecisionRecipe(name, recipe.default, patterns, recipe.source, recipe.why, tuple(recipe.alternatives))
+    patterns, quantisers = tuple(recipe.patterns.items()), recipe.quantisers
+    made = PrecisionRecipe(name, recipe.default, patterns, recipe.source, recipe.why, tuple(recipe.alternatives))
+    if quantisers is None:
+        return made
+    for side, given in (("weights", quantisers.weights), ("activations", quantisers.activations)):
+        for pattern, quantiser in given.items():
+            quantiser_named(quantiser, file=path, field=f"{field}.quantisers.{side}.{pattern}")
+    return replace(
+        made, weight_quantisers=tuple(quantisers.weights.items()),
+        activation_quantisers=tuple(quantisers.activations.items()), quantiser_source=quantisers.source,
+    )  # fmt: skip
 
 
 def _check_patterns(graph: Graph, recipes: Mapping[str, PrecisionRecipe], path: Path) -> None:
     names = [op.name for op, _ in graph.walk()]
     parts = [f"{op.name}.{part}" for op, _ in graph.walk() if isinstance(op, Recurrent) for part in _RECURRENT_PARTS]
     for recipe in recipes.values():
-        for pattern, _ in recipe.patterns:
-            if not any(fnmatchcase(name, pattern) for name in (*names, *parts)):
-                field = f"recipes.{recipe.name}.patterns"
-                raise UnknownNameError("op, or pattern of ops,", pattern, [*names, *parts], file=path, field=field)
+        for field, patterns in (
+            ("patterns", recipe.patterns), ("quantisers.weights", recipe.weight_quantisers),
+            ("quantisers.activations", recipe.activation_quantisers),
+        ):  # fmt: skip
+            for pattern, _ in patterns:
+                if not any(fnmatchcase(name, pattern) for name in (*names, *parts)):
+                    raise UnknownNameError("op, or pattern of ops,", pattern, [*names, *parts], file=path,
+                                           field=f"recipes.{recipe.name}.{field}")  # fmt: skip
 
 
 def _generated(loaded: _Loaded, overrides: Mapping[str, Any]) -> Graph:
@@ -301,83 +315,6 @@ def _check_sizes(graph: Graph, name: str) -> None:
             raise InputError(
                 rule, file=f"workload {name}", field=field, value=tensor.shape, remedy="choose smaller sizes"
             )
-
-
-def _model(
-    path: Path, shapes: object, values: object, chosen: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> Graph:
-    """The graph of the ONNX model or torch program at ``path``; ``chosen`` are its other options."""
-    from accelsim.workload.onnx import from_onnx
-
-    where = f"workload {path.name}"
-    if path.suffix.lower() in _TORCH_ENDINGS:
-        others = {"values": values, **{key: given for key, given in chosen.items() if key != "allow_zero_cost"}}
-        _refuse(others, path, "is for ONNX models")
-        return _torch(path, shapes, chosen["allow_zero_cost"], parameters)
-    for key in parameters:
-        if key != "batch":
-            known = ("batch", "shapes", "values", *chosen)
-            raise UnknownNameError("parameter of an ONNX model", key, known, file=where)
-    batch = parameters.get("batch")
-    return from_onnx(
-        path,
-        shapes={name: _shape(shape, where, f"shapes.{name}") for name, shape in _by_name(shapes, where, "shapes")},
-        values=dict(_by_name(values, where, "values")),
-        batch=None if batch is None else checked_size(batch, file=where, field="batch"),
-        **chosen,
-    )
-
-
-def _torch(path: Path, shapes: object, allow_zero_cost: Collection[str], parameters: Mapping[str, Any]) -> Graph:
-    """The graph of the torch program at ``path``."""
-    from accelsim.workload.torch import from_torch
-
-    where = f"workload {path.name}"
-    for key in parameters:
-        if key != "batch":
-            known = ("allow_zero_cost", "batch", "shapes")
-            raise UnknownNameError("parameter of a torch program", key, known, file=where)
-    given = {name: _shape(shape, where, f"shapes.{name}") for name, shape in _by_name(shapes, where, "shapes")}
-    return from_torch(path, shapes=given, batch=parameters.get("batch"), allow_zero_cost=allow_zero_cost)
-
-
-def _stored(path: Path, options: Mapping[str, Any], parameters: Mapping[str, Any]) -> Graph:
-    """The graph of a TFLite model, or one that was saved or written for another program."""
-    for key in parameters:
-        if key != "batch":
-            raise UnknownNameError("parameter of a model or saved graph", key, ("batch",), file=f"workload {path.name}")
-    if path.suffix.lower() == _TFLITE_ENDING:
-        from accelsim.workload.tflite import from_tflite
-
-        graph = from_tflite(path, **options)
-    else:
-        graph = load_graph(path)
-    if "batch" not in parameters:
-        return graph
-    batch = checked_size(parameters["batch"], file=f"workload {path.name}", field="batch")
-    return rewrite(graph, f"batch:size={batch}")
-
-
-def _refuse(given: Mapping[str, object], path: Path, rule: str, remedy: str | None = None) -> None:
-    """Refuse what only ONNX models take."""
-    for field, value in given.items():
-        if value:
-            raise InputError(rule, file=f"workload {path.stem}", field=field, remedy=remedy)
-
-
-def _by_name(given: object, where: str, field: str) -> Iterable[tuple[str, Any]]:
-    if given is None:
-        return ()
-    if not isinstance(given, Mapping):
-        remedy = f"write such as {field}={{input: ...}}"
-        raise InputError("must be a mapping by input name", file=where, field=field, value=given, remedy=remedy)
-    return given.items()
-
-
-def _shape(shape: object, where: str, field: str) -> tuple[int, ...]:
-    if isinstance(shape, str) or not isinstance(shape, Sequence):
-        raise InputError("must be a list of sizes", file=where, field=field, value=shape, remedy="write such as [1, 3]")
-    return tuple(checked_size(size, file=where, field=field) for size in shape)
 
 
 def _shown(value: ParameterValue) -> PlainValue:

@@ -37,6 +37,18 @@ ParameterDocument = Annotated[
 """A parameter's value: plain where it is the user's choice, a `Constant` where it is a fact with an owner."""
 
 
+class QuantisersDocument(Authored):
+    """What range integers are spread over, by op-name pattern; the first pattern that matches an op wins.
+
+    Quantisers: max, percentile:P, mse, sawb, pact:ALPHA, fixed:LOW,HIGH. An activation is the first operand of an op,
+    or a second one that is no weight.
+    """
+
+    weights: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+    activations: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+    source: StrictStr = Field(min_length=1)
+
+
 class RecipeDocument(Authored):
     """Number formats by op-name pattern: the first pattern that matches an op wins, ``default`` takes the rest.
 
@@ -49,6 +61,7 @@ class RecipeDocument(Authored):
     why: StrictStr = ""
     alternatives: list[StrictStr] = Field(default_factory=list)
     patterns: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+    quantisers: QuantisersDocument | None = None
 
 
 class CalibrationDocument(Authored):

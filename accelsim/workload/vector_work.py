@@ -6,10 +6,12 @@ which hardware evaluates by table and interpolation or iteration. Counts are of 
 
 from __future__ import annotations
 
+from math import log2
+
 from accelsim.errors import UnsupportedError
 from accelsim.workload.ops import Elementwise, Op, Reduce
 
-__all__ = ["FOLDED", "FUSED", "element_work"]
+__all__ = ["FOLDED", "FUSED", "butterflies", "element_work"]
 
 FUSED = "+"
 """Joins the functions of element-wise ops that run as one pass: ``add+relu`` is relu of the sum."""
@@ -109,6 +111,11 @@ _WORK: dict[str, tuple[int, int]] = {
     "box_overlap": (10, 1),
     # A coordinate of two or three dimensions: products and sums with a row of the matrix.
     "affine": (6, 0),
+    # Complex numbers: a product, and the root of the sum of two squares.
+    "complex_mul": (6, 0),
+    "complex_abs": (3, 1),
+    # Elimination with pivots: a product and a difference.
+    "lu": (2, 0),
     # A butterfly of radix 2: one complex product (6) and two complex sums (4).
     "fft": (10, 0),
     # Xorshift (Marsaglia 2003) and scaling; the normal variate of Box & Muller (1958), a pair at a time.
@@ -132,3 +139,8 @@ def element_work(op: Op) -> tuple[int, int]:
             remedy="add it to accelsim/workload/vector_work.py with the operations of its formula",
         ) from None  # fmt: skip
     return sum(simple for simple, _ in parts) * op.elements, sum(special for _, special in parts) * op.elements
+
+
+def butterflies(length: int) -> int:
+    """Butterflies of radix 2 in a Fourier transform, whatever its length (Cooley & Tukey 1965)."""
+    return round(length / 2 * log2(length)) if length > 1 else 1

@@ -18,7 +18,7 @@ from accelsim.workload.load import load_workload
 from tests.hardware.conftest import refusal
 from tests.hardware.test_load import changed
 
-BUNDLED = [name for name, _ in list_architectures()]
+BUNDLED = [name for name, _ in list_architectures() if load_architecture(name).kind == "digital"]
 DERIVABLE = (
     "array.units.int8.energy_pj_per_mac", "vector.energy_pj_simple", "vector.energy_pj_special",
     "scratchpad.read_energy_pj_per_byte", "scratchpad.write_energy_pj_per_byte", "interconnect.energy_pj_per_byte_hop",

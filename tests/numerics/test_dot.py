@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
-from accelsim.numerics import ACCUMULATORS, cast, dot, matmul, quantize
+from accelsim.numerics import ACCUMULATORS, FORMATS, Float, QuantizedTensor, cast, dot, matmul, quantize
 from accelsim.numerics.accumulators import AlignTruncate, Chunked, Sequential
+from accelsim.numerics.sums import sequential_sums
 
 F = np.float32
 UNITS = {name: unit for name, unit in ACCUMULATORS.items() if isinstance(unit, AlignTruncate)}
@@ -266,3 +267,105 @@ def test_what_matmul_refuses():
     ):  # fmt: skip
         with pytest.raises(error, match=rule):
             call()
+
+
+_KINDS = ["whole", "large whole", "normal", "wide", "special", "sparse"]
+
+
+def _numbers(random: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    if kind.endswith("whole"):
+        return random.integers(-7, 8, shape).astype(np.float32) * (97 if kind.startswith("large") else 1)
+    x = random.standard_normal(shape).astype(np.float32)
+    if kind == "wide":
+        x *= np.exp2(random.integers(-24, 12, shape)).astype(np.float32)
+    if kind == "special":
+        x.flat[random.integers(0, x.size, 2)] = random.choice([np.inf, -np.inf, np.nan], 2)
+    return np.where(random.random(shape) < 0.8, np.float32(0), x) if kind == "sparse" else x
+
+
+@given(st.sampled_from(_KINDS), st.sampled_from(["fp16", "bf16", "fp32"]), st.booleans(), st.booleans(),
+       st.integers(0, 10**6))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_sums_of_many_columns_at_once_are_those_of_one(
+    kind: str, accumulator: str, with_c: bool, descending: bool, seed: int
+) -> None:
+    """Every faster path gives the bits of the kernel that adds one number after the other."""
+    random = np.random.default_rng(seed)
+    m, k, n = random.integers(1, 4), random.integers(1, 90), random.integers(1, 300)
+    a, b = _numbers(random, kind, (m, k)), _numbers(random, kind, (k, n))
+    c = _numbers(random, kind, (m, n)) if with_c else np.zeros((m, n), np.float32)
+    rule = Sequential("rule", accumulator, "descending" if descending else "ascending")
+    element = FORMATS[accumulator].element
+    assert isinstance(element, Float)
+    slow = np.empty((m, n), np.float32)
+    limits = (element.mantissa_bits, element.least_exponent, element.largest, False, False)
+    sequential_sums(a, np.ascontiguousarray(b.T), c, descending, limits, slow)
+    fast = matmul(a, b, accumulator=rule, c=c if with_c else None)
+    same = (fast.view(np.uint32) == slow.view(np.uint32)) | (np.isnan(fast) & np.isnan(slow))
+    assert same.all(), (fast[~same][:3], slow[~same][:3])
+
+
+def _by_definition(a, b, c: float, group: int = 16, step: int = 64, bits: int = 35) -> np.float32:
+    """One output of the group rule in fractions: operands are quantised rows."""
+
+    def scale_parts(x, index):
+        scale = x.scale_values.reshape(-1)[index * group // x.format.block]
+        least = x.format.scale.least_exponent if isinstance(x.format.scale, Float) else -127
+        exponent = max(int(np.frexp(scale)[1]) - 1, least) if scale else -126
+        return Fraction(float(scale)) / Fraction(2) ** exponent, exponent
+
+    elements = [x.dequantize().reshape(-1).astype(np.float64) for x in (a, b)]
+    running = Fraction(float(c))
+    for start in range(0, elements[0].size, step):
+        terms = []
+        for first in range(start, min(start + step, elements[0].size), group):
+            (sa, ea), (sb, eb) = scale_parts(a, first // group), scale_parts(b, first // group)
+            total = Fraction(0)
+            for k in range(first, first + group):
+                unscaled = [Fraction(float(x[k])) / (s * Fraction(2) ** e) if s else Fraction(0)
+                            for x, s, e in zip(elements, (sa, sb), (ea, eb), strict=True)]  # fmt: skip
+                total += unscaled[0] * unscaled[1]
+            value = total * sa * sb
+            terms.append((value, ea + eb if value else -126))
+        lead = max(int(np.frexp(float(running))[1]) - 1, -126) if running else -126
+        terms.append((running / Fraction(2) ** lead, lead))
+        largest = max(exponent for _, exponent in terms)
+        total = sum(
+            Fraction(int(value * Fraction(2) ** (exponent - largest + bits)), 2**bits) for value, exponent in terms
+        )  # int() cuts towards zero
+        exact = total * Fraction(2) ** largest
+        near = F(float(exact))
+        running = Fraction(float(near if abs(Fraction(float(near))) <= abs(exact) else np.nextafter(near, F(0))))
+    return F(float(running))
+
+
+@given(st.sampled_from(["nvfp4", "mxfp4"]), st.integers(0, 10**6), st.integers(0, 30))
+@settings(max_examples=30, deadline=None)
+def test_groups_of_fp4_against_fractions(form: str, seed: int, spread: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((2, 160)) * np.exp2(rng.integers(-spread, spread + 1, (2, 10))).repeat(16, axis=1)
+    values[rng.random((2, 160)) < 0.2] = 0
+    whole = [quantize(row[np.newaxis].astype(np.float32), form, axis=1) for row in values]
+    a, b = (QuantizedTensor(x.format, x.shape, x.axis, x.data, x.scales) for x in whole)  # no scale a tensor
+    c = F(rng.standard_normal() * 2.0 ** rng.integers(-spread, spread + 1))
+    got = matmul(a, b, accumulator="blackwell-fp4", c=[[c]], transpose_b=True)[0, 0]
+    assert got == _by_definition(a, b, c)
+
+
+def test_groups_of_fp4_are_near_and_refuse_other_operands() -> None:
+    rng = np.random.default_rng(3)
+    a, b = (quantize(rng.standard_normal((5, 96)).astype(np.float32), "nvfp4", axis=1) for _ in range(2))
+    exact = a.dequantize().astype(np.float64) @ b.dequantize().astype(np.float64).T
+    got = matmul(a, b, accumulator="blackwell-fp4", transpose_b=True)
+    np.testing.assert_allclose(got, exact, rtol=1e-5, atol=1e-5)
+    for other in (np.ones((1, 16)), quantize(np.ones((1, 32), np.float32), "mxfp8_e4m3", axis=1)):
+        with pytest.raises(UnsupportedError, match="no FP4 in blocks"):
+            matmul(other, other, accumulator="blackwell-fp4", transpose_b=True)
+
+
+def test_a_nan_scale_is_nan() -> None:
+    x = np.ones((2, 64), np.float32)
+    x[0, 20] = np.nan
+    a = quantize(x, "nvfp4", axis=1)
+    got = matmul(a, a, accumulator="blackwell-fp4", transpose_b=True)
+    np.testing.assert_array_equal(np.isnan(got), [[True, True], [True, False]])

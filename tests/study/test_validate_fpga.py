@@ -86,7 +86,45 @@ def test_a_folder_of_the_user(tmp_path):
     nodes = families["vivado_finn_residual_nodes"]
     assert nodes.metrics["BRAM18"].exact == 1
     assert "StreamingFIFO_rtl" in nodes.rows[1].failed_reason
-    assert "simulation" in families["skip_fifo_min_depth_rtlsim"].rows[0].failed_reason
+    assert "must be around one or around two" in families["skip_fifo_min_depth_rtlsim"].rows[0].failed_reason
+
+
+def test_whole_dataflows_of_the_user(tmp_path):
+    """Depths and cycles are those of the RTL simulation of the reference data; the other rows are made up."""
+    (tmp_path / "skip_fifo_min_depth_rtlsim.csv").write_text(
+        "skip,width,height,min_depth_no_deadlock,min_depth_full_throughput,cycles_full,cycles_at_min\n"
+        "around two 3x3 convolutions,4,4,10,11,252,287\n"
+    )
+    (tmp_path / "hls4ml_residual_fifo_depths.csv").write_text(
+        "image_width,fifo,depth_after_optimisation\n32,padding to convolution,60\n32,elsewhere,3\n"
+    )
+    (tmp_path / "vivado_finn_residual_builds.csv").write_text(
+        "build,synth_LUT,synth_FF,synth_BRAM_36K,synth_BRAM_18K,synth_DSP\nmine,300,180,0,3,0\nother,1,1,0,0,0\n"
+    )
+    node = "mine,StreamingFIFO_rtl_{},StreamingFIFO_rtl,8,2048,vivado,70,61,0,1,0,skip_branch\n"
+    (tmp_path / "vivado_finn_residual_nodes.csv").write_text(
+        "build,node,op,width,depth,style,synth_LUT,synth_FF,synth_BRAM_36K,synth_BRAM_18K,synth_DSP,role\n"
+        + node.format(0) + node.format(2)
+    )  # fmt: skip
+    (tmp_path / "vivado_finn_networks.csv").write_text(
+        "dut,model,idt,wdt,act,mw,mh,simd,pe,mem_mode,est_max_cycles,synth_LUT,synth_FF,synth_BRAM_36K,"
+        "synth_BRAM_18K,synth_DSP\n"
+        "mvau,,INT2,INT4,INT4,64,64,1,1,internal_embedded,,823,474,0,0,0\n"
+        "tfc,x/tfc-w2a2_qonnx.onnx,,,,,,,,,64,28515,34673,25,1,0\nown,x/mine.onnx,,,,,,,,,64,1,1,0,0,0\n"
+    )
+    found = validate(["fpga"], tmp_path).targets["fpga"].families
+    assert found["skip_fifo_min_depth_rtlsim"].exact == 1
+    depths = found["hls4ml_residual_fifo_depths"]
+    assert (depths.compared, depths.failed) == (1, 1)
+    assert depths.metrics["depth"].worst < 15
+    builds = found["vivado_finn_residual_builds"]
+    assert "2 of 3 nodes" in builds.rows[0].comparisons[0].note
+    assert {each.metric: each.predicted for each in builds.rows[0].comparisons}["BRAM18"] == 3
+    assert "no node" in builds.rows[1].failed_reason
+    networks = found["vivado_finn_networks"]
+    assert (networks.compared, networks.failed) == (2, 1)
+    assert networks.metrics["DSP"].exact == 2
+    assert "neither layers nor folding" in networks.rows[2].failed_reason
 
 
 @pytest.mark.parametrize("name", known_fpga_circuits())

@@ -235,9 +235,9 @@ class TestHostileFiles:
         ids=["digits", "underscores", "exponents", "brackets", "dashes", "keys", "list", "colons", "percent", "lines"],
     )
     def test_time_is_bounded(self, text):
-        start = time.perf_counter()
+        start = time.process_time()
         only_input_errors(parse_yaml, text[: MEGABYTE - 1])
-        assert time.perf_counter() - start < 10
+        assert time.process_time() - start < 10
 
     def test_long_messages_are_cut(self):
         assert len(str(refused(parse_yaml, f"{'k' * 100}: 1\n" * 2))) < 400

@@ -96,8 +96,8 @@ def test_a_condition_that_the_data_decides_is_refused(tmp_path: Path) -> None:
         from_onnx(path)
     assert str(caught.value) == (
         f"{path}: node 'if' (ai.onnx::If): chooses a branch by 'c', which depends on data that is known only at run "
-        "time. Say which one with branches (--branch if=then, else or dearest), or give a scalar input its value "
-        "(--value s=NUMBER)."
+        "time. Say which one with branches (--branch if=then, else, dearest or a probability of then), or give a "
+        "scalar input its value (--value s=NUMBER)."
     )
 
 

@@ -147,8 +147,8 @@ def _two(tmp_path: Path) -> Path:
 
 def test_sizes_left_open(tmp_path: Path) -> None:
     assert _refusal(InputError, _two(tmp_path)) == (
-        "inputs: leave sizes open: 'image' [n, 3, ?, ?]; 'other' [n, 8]. Give the size of every axis, for example "
-        "--shape image=1x3x224x224 --shape other=1x8."
+        "inputs: leave sizes open: 'image' [n, 3, ?, ?]. Give the size of every axis, for example "
+        "--shape image=1x3x224x224."
     )
 
 
@@ -185,7 +185,8 @@ def test_wrong_sizes_and_values(tmp_path: Path, options: dict[str, Any], message
 @pytest.mark.parametrize("argument", ["shapes", "values"])
 def test_an_unknown_input(tmp_path: Path, argument: str) -> None:
     message = _refusal(UnknownNameError, _two(tmp_path), **{argument: {"imag": (1,) if argument == "shapes" else 1}})
-    assert message == f"{argument}: 'imag' is not a known input. Did you mean 'image'?"
+    what = "input or named dimension" if argument == "shapes" else "input"
+    assert message == f"{argument}: 'imag' is not a known {what}. Did you mean 'image'?"
 
 
 def test_a_stored_tensor_is_no_input_to_bind(tmp_path: Path) -> None:

@@ -7,19 +7,23 @@ those a node is an extrapolation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from accelsim.cost.fpga.memory import address_bits
+from accelsim.cost.fpga.arithmetic import multiplier
+from accelsim.cost.fpga.memory import address_bits, lut_ram, ultra_rams
 from accelsim.cost.fpga.resources import Resources, whole
-from accelsim.errors import InputError, UnsupportedError
+from accelsim.errors import UnsupportedError
 from accelsim.hardware.fpga import LUTRAM_SHAPES, SRL_BITS
+from accelsim.mapping.fpga.circuits import Memory, SlidingWindow, VectorUnit
 
 __all__ = [
     "SlidingWindow", "VectorUnit", "add_streams", "block_fifo", "duplicate_streams", "padding", "pool", "shift_fifo",
-    "sliding_window", "threshold_unit", "vector_unit", "width_converter",
+    "sliding_window", "threshold_unit", "vector_unit", "weight_blocks", "weight_memory",
+    "width_converter",
 ]  # fmt: skip
 
 _SRL16_STAGES = 17
+_DSP_LEAST_BITS = 3
+"""HLS put products of 3 x 4 bits into DSP slices; networks of 2 bits have none (vivado_finn_networks)."""
+_THRESHOLD_BITS = 4
 
 
 def shift_fifo(width_bits: int, depth: int) -> Resources:
@@ -73,29 +77,6 @@ def width_converter(in_bits: int, out_bits: int) -> Resources:
     return Resources(lut_logic=whole(logic), ff=whole(2.8 + 1.03 * in_bits + 0.985 * out_bits + steps))
 
 
-@dataclass(frozen=True, slots=True)
-class SlidingWindow:
-    """A sliding-window unit: (rows, columns) of the kernel, the padded input and the stride."""
-
-    channels: int
-    simd: int
-    bits: int
-    kernel: tuple[int, int]
-    image: tuple[int, int]
-    stride: tuple[int, int]
-
-    @property
-    def buffered_words(self) -> int:
-        """Words of ``simd`` elements in its buffer: the window's lines, and what a stride lets it take ahead."""
-        fold = -(-self.channels // self.simd)
-        (rows, columns), width, (down, across) = self.kernel, self.image[1], self.stride
-        if rows == columns == 1:
-            return fold
-        taps = rows * columns
-        ahead = max(across - 1 - taps, 0) + max((down - 1) * width - taps, 0)
-        return ((rows - 1) * width + columns + ahead) * fold
-
-
 def sliding_window(unit: SlidingWindow) -> Resources:
     """A sliding-window unit whose buffer is distributed RAM; the multiplexers of its banks are a third beyond the
     cells."""
@@ -106,31 +87,15 @@ def sliding_window(unit: SlidingWindow) -> Resources:
     return Resources(lut_logic=whole(72.4 + 9.48 * bits + 2.53 * cells), lut_lutram=8 * cells, ff=whole(10.3 * bits))
 
 
-@dataclass(frozen=True, slots=True)
-class VectorUnit:
-    """A matrix-vector-activation unit (MVAU): ``width`` x ``height`` weights, folded to ``simd`` inputs and ``pe``
-    outputs."""
-
-    width: int
-    height: int
-    simd: int
-    pe: int
-    weight_bits: int
-    in_bits: int
-    out_bits: int
-    accumulator_bits: int
-
-    def __post_init__(self) -> None:
-        for name, size, part in (("simd", self.width, self.simd), ("pe", self.height, self.pe)):
-            if size % part:
-                raise InputError(f"must divide {size}", field=name, value=part)
-
-
 def vector_unit(unit: VectorUnit, memory: str = "internal_decoupled") -> Resources:
     """An MVAU (HLS) with its weights streamed from an own memory.
 
     The input vector is kept in registers while the outputs take their turns: a multiplexer and an enable for each of
-    its words. Thresholds are compared in the unit.
+    its words. Thresholds lie in LUTs and are compared in the unit. Products of words of three bits or more are DSP
+    slices, as in every unit of the calibration, unless they are asked to be logic; narrower ones are logic.
+
+    Units of groups are extrapolated, as no synthesised one is at hand: what the lanes are made of is the same. A group
+    keeps its own inputs only; outputs that share none (VVAU) keep nothing.
 
     Raises:
         UnsupportedError: weights elsewhere.
@@ -138,22 +103,48 @@ def vector_unit(unit: VectorUnit, memory: str = "internal_decoupled") -> Resourc
     if memory != "internal_decoupled":
         raise UnsupportedError("is not modelled for weights of an MVAU", field="mem_mode", value=memory,
                                remedy="use internal_decoupled")  # fmt: skip
-    kept = unit.height > unit.pe
+    kept = not unit.own_inputs and unit.height // unit.groups > unit.pe
     vector = unit.width * unit.in_bits if kept else 0
     words = unit.width / unit.simd if kept else 0.0
-    lanes = unit.simd * unit.pe
-    logic = 319 + 0.238 * vector + 2.48 * words + 6.73 * lanes * unit.in_bits
-    logic -= 0.355 * unit.pe * unit.accumulator_bits * (2**unit.out_bits - 1)
-    registers = 348 + 1.068 * vector + 9.47 * lanes * unit.in_bits - 16.9 * unit.pe * unit.accumulator_bits
-    weights = _weight_blocks(lanes * unit.weight_bits, unit.width * unit.height // lanes)
+    lanes, out_bits = unit.simd * unit.pe, min(unit.out_bits, unit.accumulator_bits)
+    operands = lanes * (unit.in_bits + unit.weight_bits)
+    thresholds = unit.height * (2**out_bits - 1) * unit.accumulator_bits / 64
+    logic = 240 + 0.246 * vector + 1.785 * words + 2.668 * operands + 0.756 * thresholds
+    logic += unit.pe * _search_luts(unit.accumulator_bits, out_bits)
+    narrow, wide = sorted((unit.weight_bits, unit.in_bits))
+    sliced = narrow >= _DSP_LEAST_BITS and unit.memory != "lut" and not unit.in_logic
+    logic += 0 if sliced else lanes * _product_luts(narrow, wide, constant=unit.memory == "lut")
+    registers = 110 + 1.017 * vector + 3.106 * operands + 0.783 * unit.height * unit.out_bits
+    weights = weight_memory(lanes * unit.weight_bits, unit.width * unit.height // lanes, unit.memory)
     extra = 0 if unit.simd <= 2 else 1 + (unit.in_bits <= 4)
-    return Resources(
-        lut_logic=whole(max(logic, 100)), ff=whole(max(registers, 100)), bram18=weights,
-        dsp=unit.pe * (unit.simd + extra),
-    )  # fmt: skip
+    slices = unit.pe * (unit.simd + extra) if sliced else 0
+    return weights + Resources(lut_logic=whole(logic), ff=whole(registers), dsp=slices)
 
 
-def _weight_blocks(width_bits: int, depth: int) -> int:
+def weight_memory(width_bits: int, depth: int, memory: Memory) -> Resources:
+    """A memory of weights that is read word after word."""
+    if memory == "uram":
+        return ultra_rams(width_bits, depth)
+    if memory == "lutram":
+        return Resources(lut_lutram=lut_ram(width_bits, depth).luts)
+    if memory == "lut":
+        return Resources(lut_logic=0 if depth == 1 else width_bits * -(-depth // 64))
+    return Resources(bram18=weight_blocks(width_bits, depth))
+
+
+def _product_luts(narrow: int, wide: int, *, constant: bool) -> int:
+    """LUTs of a product without a DSP slice: a row of its shorter operand a LUT a bit, or a synthesised multiplier."""
+    if constant or narrow < _DSP_LEAST_BITS:
+        return narrow * wide
+    return multiplier(wide, narrow).lut_logic
+
+
+def _search_luts(in_bits: int, out_bits: int) -> float:
+    """Comparators beyond those of four bits: one more bit of a result is one more step of a binary search."""
+    return 0.565 * in_bits * max(out_bits - _THRESHOLD_BITS, 0)
+
+
+def weight_blocks(width_bits: int, depth: int) -> int:
     """Halves of block RAM of a weight memory: one shape, of the least width that holds a word; few bits are LUTs."""
     if width_bits * depth <= 1024:
         return 0
@@ -165,9 +156,17 @@ def _weight_blocks(width_bits: int, depth: int) -> int:
     return columns * (2 * full + (0 if not rest else 1 if rest <= deep // 2 else 2))
 
 
-def threshold_unit(channels: int, bits: int) -> Resources:
-    """Thresholds of one element a cycle, its thresholds in LUTs."""
-    return Resources(lut_logic=whole(2.26 * bits + 3.67 * address_bits(channels)), ff=whole(12 * bits))
+def threshold_unit(channels: int, bits: int, out_bits: int = _THRESHOLD_BITS, lanes: int = 1) -> Resources:
+    """Thresholds of ``lanes`` elements a cycle, a step of a binary search for each bit of the result.
+
+    Calibrated on results of 4 bits; more bits take more steps, and thresholds that no longer hide in those.
+    """
+    steps = out_bits / _THRESHOLD_BITS
+    stored = max(2**out_bits - 2**_THRESHOLD_BITS, 0) * bits / 64
+    each = 2.26 * bits * steps + stored
+    return Resources(
+        lut_logic=whole(lanes * each + 3.67 * address_bits(-(-channels // lanes))), ff=whole(12 * bits * steps * lanes)
+    )
 
 
 def add_streams(bits: int, pe: int = 1) -> Resources:

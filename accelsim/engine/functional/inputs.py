@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import ArrayLike, NDArray
 
+from accelsim.engine.functional.program import Given, Program
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.workload.onnx.model import ELEMENTS, TensorType
-from accelsim.workload.onnx.program import Program
 
 __all__ = ["checked_inputs", "drawn_inputs"]
 
@@ -19,7 +17,7 @@ Array = NDArray[Any]
 
 
 def drawn_inputs(program: Program, seed: int) -> dict[str, Array]:
-    """Standard normal numbers for inputs of floats, in file order, and ones for all others.
+    """Standard normal numbers for inputs of floats, in file order, places in tables for tokens, ones for all others.
 
     Raises:
         InputError: a seed that is no whole number of 0 or more.
@@ -28,10 +26,13 @@ def drawn_inputs(program: Program, seed: int) -> dict[str, Array]:
         raise InputError("must be a whole number of 0 or more", field="seed", value=seed)
     random = np.random.default_rng(seed)
     made = {}
-    for name, kind in program.inputs.items():
-        dtype = _dtype(kind)
-        drawn = random.standard_normal(kind.shape) if dtype.kind == "f" else np.ones(kind.shape)
-        made[name] = drawn.astype(dtype)
+    for name, given in program.inputs.items():
+        drawn: Array = np.ones(given.shape)
+        if given.below:
+            drawn = random.integers(0, given.below, given.shape)
+        elif given.dtype.kind == "f":
+            drawn = random.standard_normal(given.shape)
+        made[name] = drawn.astype(given.dtype)
     return made
 
 
@@ -54,23 +55,21 @@ def checked_inputs(program: Program, given: Mapping[str, ArrayLike]) -> dict[str
     return {name: _checked(given[name], kind, name, program.file) for name, kind in program.inputs.items()}
 
 
-def _checked(value: ArrayLike, kind: TensorType, name: str, file: str) -> Array:
-    field, dtype = f"inputs.{name}", _dtype(kind)
+def _checked(value: ArrayLike, given: Given, name: str, file: str) -> Array:
+    field, dtype = f"inputs.{name}", given.dtype
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise InputError(f"is no array ({error})", file=file, field=field) from None
-    if array.shape != kind.shape:
-        raise InputError(f"must have the shape {kind.shape}", file=file, field=field, value=array.shape)
+    if array.shape != given.shape:
+        raise InputError(f"must have the shape {given.shape}", file=file, field=field, value=array.shape)
     fits = array.dtype.kind in "fiu" if dtype.kind == "f" else (
         array.dtype.kind in "iub" and np.array_equal(array.astype(dtype), array)
     )  # fmt: skip
     if not fits:
-        raise InputError(f"must hold {ELEMENTS[kind.element].name}", file=file, field=field, value=str(array.dtype))
+        raise InputError(f"must hold {dtype.name}", file=file, field=field, value=str(array.dtype))
+    if given.below and not ((array >= 0) & (array < given.below)).all():
+        raise InputError(f"must be 0 to {given.below - 1}, rows of its table", file=file, field=field,
+                         value=(int(array.min()), int(array.max())))  # fmt: skip
     with np.errstate(over="ignore"):
         return array.astype(dtype)
-
-
-def _dtype(kind: TensorType) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = onnx.helper.tensor_dtype_to_np_dtype(kind.element)
-    return dtype

@@ -19,7 +19,8 @@ from accelsim.workload.onnx.attributes import Attributes
 from accelsim.workload.onnx.model import Node
 from accelsim.workload.ops import Conv, MatMul, Op
 
-__all__ = ["MATRIX_OPERATORS", "Arranged", "arranged"]
+__all__ = ["MATRIX_OPERATORS", "Arranged", "arranged", "arranged_convolution", "arranged_gemm", "arranged_groups",
+           "arranged_matmul"]  # fmt: skip
 
 FloatArray = NDArray[np.float32]
 Arrange = Callable[[FloatArray], FloatArray]
@@ -45,12 +46,66 @@ class Arranged:
 def arranged(node: Node, op: Op, left: tuple[int, ...], right: tuple[int, ...]) -> Arranged:
     """The product of a node of `MATRIX_OPERATORS` that became ``op``, on operands of these shapes."""
     if isinstance(op, Conv):
-        return _transposed(op) if op.transposed else _convolution(op)
+        return arranged_convolution(op)
     assert isinstance(op, MatMul)
-    return _gemm(Attributes(node.proto)) if node.op_type == "Gemm" else _matmul(left, right)
+    return arranged_gemm(Attributes(node.proto)) if node.op_type == "Gemm" else arranged_matmul(left, right)
 
 
-def _matmul(left: tuple[int, ...], right: tuple[int, ...]) -> Arranged:
+def arranged_convolution(op: Conv) -> Arranged:
+    """The product of a convolution, transposed or not."""
+    return _transposed(op) if op.transposed else _convolution(op)
+
+
+def arranged_groups(
+    op: MatMul, left: tuple[int, ...], right: tuple[int, ...], out: tuple[int, ...]
+) -> Arranged | None:  # fmt: skip
+    """``op.groups`` products of tensors that hold (groups, m, k) and (groups, k, n), or one table (n, k), in C order.
+
+    Or a table (n, groups * k) of which each group has its columns, by rows of as many, into (batch, groups, rows, n).
+    None where these shapes do not hold them so: the last axes must be k, and n or k.
+    """
+    if op.groups > 1 and right == (op.n, op.groups * op.k) and left[-1] == right[-1]:
+        return _by_columns(op, out)
+    turned = op.groups == 1 and right == (op.n, op.k) != (op.k, op.n)
+    if left[-1] != op.k or not _cut(left, op.groups) or not (turned or (right[-2:] == (op.k, op.n))):
+        return None
+
+    def columns(b: FloatArray) -> FloatArray:
+        if turned:
+            return b[np.newaxis]
+        return b.reshape(op.groups, op.k, op.n).swapaxes(1, 2)
+
+    def rows(a: FloatArray) -> FloatArray:
+        return a.reshape(op.groups, op.m, op.k)
+
+    return Arranged(rows, columns, lambda products, addend: _added(products.reshape(out), addend))
+
+
+def _by_columns(op: MatMul, out: tuple[int, ...]) -> Arranged:
+    """Heads side by side in the last axis of both operands, before the rows in the output."""
+
+    def heads(x: FloatArray) -> FloatArray:
+        return np.ascontiguousarray(x.reshape(-1, op.groups, op.k).swapaxes(0, 1))
+
+    def finish(products: FloatArray, addend: FloatArray | None) -> FloatArray:
+        each = products.reshape(op.groups, out[0], -1, op.n).swapaxes(0, 1)
+        return _added(np.ascontiguousarray(each).reshape(out), addend)
+
+    return Arranged(heads, heads, finish)
+
+
+def _cut(shape: tuple[int, ...], groups: int) -> bool:
+    """Whether the first axes, or a leading part of the last of them, count the groups."""
+    before = 1
+    for size in shape:
+        if groups % before == 0 and size % (groups // before) == 0:
+            return True
+        before *= size
+    return False
+
+
+def arranged_matmul(left: tuple[int, ...], right: tuple[int, ...]) -> Arranged:
+    """ONNX's MatMul, which broadcasts."""
     a_shape = left if len(left) > 1 else (1, *left)
     b_shape = right if len(right) > 1 else (*right, 1)
     batch = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
@@ -75,13 +130,15 @@ def _added(result: FloatArray, addend: FloatArray | None) -> FloatArray:
     return result if addend is None else result + addend
 
 
-def _gemm(attributes: Attributes) -> Arranged:
-    alpha, beta = np.float32(attributes.real("alpha", 1.0)), np.float32(attributes.real("beta", 1.0))
+def arranged_gemm(attributes: Attributes, *, scaled: bool = True) -> Arranged:
+    """ONNX's Gemm; ``scaled`` says whether its factors are part of it."""
+    alpha, beta = (np.float32(attributes.real(name, 1.0)) for name in ("alpha", "beta"))
     turn_a, turn_b = attributes.integer("transA", 0), attributes.integer("transB", 0)
 
     def finish(products: FloatArray, addend: FloatArray | None) -> FloatArray:
-        scaled: FloatArray = products[0] * alpha
-        return _added(scaled, None if addend is None else addend * beta)
+        if not scaled:
+            return _added(products[0], addend)
+        return _added(products[0] * alpha, None if addend is None else addend * beta)
 
     return Arranged(lambda a: (a.T if turn_a else a)[np.newaxis], lambda b: (b if turn_b else b.T)[np.newaxis], finish)
 

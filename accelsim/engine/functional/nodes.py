@@ -18,53 +18,63 @@ __all__ = ["Nodes"]
 
 Array = NDArray[Any]
 _MAX_IR = 10  # what the runtimes in use read
+_SMALL = 1 << 16
+"""Elements up to which a constant is built into a node; larger ones are handed in, without a copy."""
 
 
 class Nodes:
-    """Runs nodes of one model; ``engine`` says by what."""
+    """Runs nodes of one model; ``engine`` says by what. What is made to run a node is kept for its next run."""
 
     def __init__(self, file: str, opsets: Mapping[str, int]) -> None:
         self.file = file
         self._imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         self._runtime = find_spec("onnxruntime") is not None
+        self._sessions: dict[object, Any] = {}
 
     @property
     def engine(self) -> str:
         return "onnxruntime" if self._runtime else "onnx.reference"
 
-    def run(self, node: Node, *runs: Sequence[Array | None]) -> list[list[Array | None]]:
-        """For each of ``runs``, an array (or None: omitted) an input, what the node makes: an array an output.
+    def run(
+        self, node: Node, inputs: Sequence[Array | None], steering: frozenset[str] = frozenset()
+    ) -> list[Array | None]:
+        """What a node makes of an array (or None: omitted) an input: an array an output.
+
+        ``steering`` names inputs that are the same in every run of the node, such as axes: they become part of it.
 
         Raises:
             UnsupportedError: neither engine runs this node.
         """
-        given = runs[0]
-        steering = {
-            name: value for name, value in zip(node.inputs, given, strict=True)
-            if name and value is not None and all(_same(value, _at(run, node, name)) for run in runs)
-        }  # fmt: skip
+        places = [place for place, value in enumerate(inputs) if node.inputs[place] and value is not None]
+        fixed = [p for p in places if node.inputs[p] in steering and _size(inputs[p]) <= _SMALL]
+        fed = {f"i{place}": np.asarray(inputs[place], order="C") for place in places if place not in fixed}
+        types = tuple((name, value.dtype, value.shape) for name, value in fed.items())
+        key = (id(node.proto), types, tuple(node.inputs[place] for place in fixed))
+        names = [f"o{place}" for place, name in enumerate(node.outputs) if name]
         try:
-            session = self._session(node, given, steering)
-            return [_made(node, session, run, steering) for run in runs]
+            if key not in self._sessions:
+                self._sessions[key] = self._session(node, fed, {p: inputs[p] for p in fixed})
+            with np.errstate(all="ignore"):
+                found = dict(zip(names, self._sessions[key].run(names, fed), strict=True))
         except Exception as error:  # either engine raises whatever it meets
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UnsupportedError(f"cannot be run in {self.engine} ({reason})", file=self.file,
                                    field=str(node)) from error  # fmt: skip
+        return [np.asarray(found[f"o{place}"]) if name else None for place, name in enumerate(node.outputs)]
 
-    def _session(self, node: Node, given: Sequence[Array | None], steering: Mapping[str, Array]) -> Any:
+    def _session(self, node: Node, fed: Mapping[str, Array], fixed: Mapping[int, Array | None]) -> Any:
         proto = onnx.NodeProto()
         proto.CopyFrom(node.proto)
         del proto.input[:], proto.output[:]
-        proto.input.extend(node.inputs)
-        proto.output.extend(node.outputs)
-        types = {
-            name: onnx.helper.make_tensor_value_info(name, _element(value), value.shape)
-            for name, value in zip(node.inputs, given, strict=True)
-            if name and value is not None and name not in steering
-        }  # fmt: skip
-        graph = onnx.GraphProto(name="node", node=[proto], input=types.values())
-        graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.outputs if name)
-        graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in steering.items())
+        known = {*fed, *(f"i{place}" for place in fixed)}
+        proto.input.extend(name if name in known else "" for name in (f"i{p}" for p in range(len(node.inputs))))
+        proto.output.extend(f"o{place}" if name else "" for place, name in enumerate(node.outputs))
+        graph = onnx.GraphProto(name="node", node=[proto])
+        graph.input.extend(
+            onnx.helper.make_tensor_value_info(name, _element(value), value.shape) for name, value in fed.items()
+        )
+        graph.output.extend(onnx.ValueInfoProto(name=name) for name in proto.output if name)
+        graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v), f"i{p}") for p, v in fixed.items())
         model = onnx.ModelProto(graph=graph, opset_import=self._imports, ir_version=_MAX_IR)
         if not self._runtime:
             return onnx.reference.ReferenceEvaluator(model)
@@ -77,29 +87,9 @@ class Nodes:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+def _size(value: Array | None) -> int:
+    return 0 if value is None else int(value.size)
+
+
 def _element(value: Array) -> int:
     return int(onnx.helper.np_dtype_to_tensor_dtype(value.dtype))
-
-
-def _at(run: Sequence[Array | None], node: Node, name: str) -> Array | None:
-    return run[node.inputs.index(name)]
-
-
-def _same(a: Array, b: Array | None) -> bool:
-    """Whether two runs read one array, which is then part of the node."""
-    return a is b and a.size <= _SMALL
-
-
-_SMALL = 1 << 16
-"""Elements up to which a constant is built into the node; larger ones are handed in, without a copy."""
-
-
-def _made(node: Node, session: Any, run: Sequence[Array | None], steering: Mapping[str, Array]) -> list[Array | None]:
-    feeds = {
-        name: np.asarray(value, order="C") for name, value in zip(node.inputs, run, strict=True)
-        if name and value is not None and name not in steering
-    }  # fmt: skip
-    names = [name for name in node.outputs if name]
-    with np.errstate(all="ignore"):
-        found = dict(zip(names, session.run(names, feeds), strict=True))
-    return [np.asarray(found[name]) if name else None for name in node.outputs]

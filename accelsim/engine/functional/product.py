@@ -15,15 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.engine.functional.scaling import DYNAMIC, Scaling
 from accelsim.errors import InputError, UnsupportedError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.records import OpMapping
 from accelsim.mapping.space import shares
-from accelsim.numerics import FORMATS, Float, Format, cast, matmul, quantize
-from accelsim.numerics.accumulators import Accumulator, Exact, Sequential, accumulator_named
+from accelsim.numerics import FORMATS, Float, Format, cast, matmul
+from accelsim.numerics.accumulators import Accumulator, Sequential, accumulator_named
+from accelsim.numerics.dot import sequential
+from accelsim.numerics.factors import Factor
 from accelsim.numerics.operands import operand_of
 
-__all__ = ["Read", "SumOrder", "contract", "elementwise", "narrowed", "read", "sum_order"]
+__all__ = ["Read", "Right", "SumOrder", "contract", "elementwise", "held", "narrowed", "read", "sum_order"]
 
 FloatArray = NDArray[np.float32]
 
@@ -53,6 +56,15 @@ class Read:
     scales: FloatArray
     saturated: int = 0
     flushed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A right operand that many left ones are multiplied with: by group, the share of each core."""
+
+    scales: FloatArray
+    shares: tuple[tuple[Factor, ...], ...]
+    order: SumOrder
 
 
 def sum_order(mapped: OpMapping, arch: DigitalArchitecture) -> SumOrder:
@@ -87,7 +99,7 @@ def narrowed(x: NDArray[Any], form: Format, op: str) -> tuple[FloatArray, int, i
         return got.values * got.scales, got.saturated, got.flushed
 
 
-def read(x: NDArray[Any], form: Format, op: str) -> Read:
+def read(x: NDArray[Any], form: Format, op: str, scaling: Scaling = DYNAMIC) -> Read:
     """``x`` quantised to a format: of any shape where that is `elementwise`, else (groups, rows, k) along k.
 
     Raises:
@@ -96,7 +108,7 @@ def read(x: NDArray[Any], form: Format, op: str) -> Read:
     """
     given = np.ascontiguousarray(x, dtype=np.float32)
     try:
-        values, elements, scales = _read(given, form)
+        values, elements, scales = _read(given, form, scaling)
     except UnsupportedError:
         raise
     except InputError as error:
@@ -104,24 +116,30 @@ def read(x: NDArray[Any], form: Format, op: str) -> Read:
         raise InputError(error.rule, file=f"op {op}", field=form.name, value=error.value, remedy=remedy) from error
     with np.errstate(all="ignore"):
         made = values * (scales[..., np.newaxis] if scales.ndim else scales)
-        cut = (np.abs(elements) == np.float32(form.element.largest)) & (np.abs(given) > np.abs(made) * _SLACK)
+        codes = np.abs(elements)
+        cut = (codes >= _last_code(form)) & (np.abs(given) > np.abs(made) * _SLACK)
         # A scale from the least and largest number (minmax) leaves nothing beyond.
-        beyond = np.isfinite(given) & (np.isinf(made) | (cut & (form.scale_rule != "minmax")))
+        ranged = form.scale_rule != "minmax" or scaling.calibration is not None or scaling.quantiser is not None
+        beyond = np.isfinite(given) & (np.isinf(made) | (cut & ranged))
     return Read(values, scales, int(beyond.sum()), int(((made == 0) & (given != 0)).sum()))
 
 
-def _read(given: FloatArray, form: Format) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _last_code(form: Format) -> np.float32:
+    return np.float32(form.element.largest)
+
+
+def _read(given: FloatArray, form: Format, scaling: Scaling) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(values, elements without any scale, scales that multiply sums)."""
     one = np.ones((), np.float32)
     if form.scale is None:
-        values = given if form.name == "fp32" else cast(given, form)
+        values = given if form.name == "fp32" else _cast(given, form)
         return values, values, one
     if form.shared == "tensor":
-        operand = operand_of(quantize(given.reshape(1, -1), form), None, "x", columns=False)
+        operand = operand_of(scaling.quantized(given.reshape(1, -1), form), None, "x", columns=False)
         values = operand.values.reshape(given.shape)
-        return values, values, operand.after.reshape(())
+        return values, values, operand.after[:1].reshape(())
     groups, rows, length = given.shape
-    operand = operand_of(quantize(given.reshape(-1, length), form, axis=1), None, "x", columns=False)
+    operand = operand_of(scaling.quantized(given.reshape(-1, length), form), None, "x", columns=False)
     if operand.groups is not None:
         remedy = "take a scale a tensor or channel, or one of 8 bits"
         raise UnsupportedError("has scales of groups along k that are no part of exact products", field="precision",
@@ -130,17 +148,36 @@ def _read(given: FloatArray, form: Format) -> tuple[FloatArray, FloatArray, Floa
     return *parts, operand.after.reshape(groups, rows)
 
 
-def contract(a: Read, b: Read, order: SumOrder) -> FloatArray:
-    """(groups, m, n) float32 from (groups, m, k) and (groups, n, k)."""
-    rule = _lossless(a, b, order.accumulator)
-    out = np.empty((len(a.values), a.values.shape[1], b.values.shape[1]), np.float32)
-    for group in range(len(out)):
-        left, right = a.values[group], b.values[group]
-        sums = [matmul(np.ascontiguousarray(left[:, part]), np.ascontiguousarray(right[:, part]), accumulator=rule,
-                       transpose_b=True) for part in order.shares]  # fmt: skip
-        out[group] = sums[0] if len(sums) == 1 else _reduced(sums, rule)
+def _cast(given: FloatArray, form: Format) -> FloatArray:
+    if form != FORMATS["fp16"]:
+        return cast(given, form)
+    with np.errstate(over="ignore"):  # NumPy's own conversion is the same (to nearest even, infinite beyond) and quick
+        return given.astype(np.float16).astype(np.float32)
+
+
+def held(b: Read, order: SumOrder) -> Right:
+    """``b`` (groups, n, k), cut into the shares of cores."""
+    shares = tuple(tuple(Factor(np.ascontiguousarray(rows[:, part])) for part in order.shares) for rows in b.values)
+    return Right(b.scales, shares, order)
+
+
+def contract(a: Read, b: Right) -> FloatArray:
+    """(groups, m, n) float32 from (groups, m, k) and the held (groups, n, k)."""
+    rule = b.order.accumulator
+    out = np.empty((len(a.values), a.values.shape[1], len(b.shares[0][0].values)), np.float32)
     with np.errstate(all="ignore"):
+        for group, factors in enumerate(b.shares):
+            left = a.values[group]
+            sums = [_sum(np.ascontiguousarray(left[:, part]), factor, rule)
+                    for part, factor in zip(b.order.shares, factors, strict=True)]  # fmt: skip
+            out[group] = sums[0] if len(sums) == 1 else _reduced(sums, rule)
         return out * _rows(a.scales)[..., :, np.newaxis] * _rows(b.scales)[..., np.newaxis, :]
+
+
+def _sum(a: FloatArray, b: Factor, rule: Accumulator) -> NDArray[Any]:
+    if isinstance(rule, Sequential):
+        return sequential(a, b, rule)
+    return matmul(a, b.values, accumulator=rule, transpose_b=True)
 
 
 def _rows(scales: FloatArray) -> FloatArray:
@@ -150,19 +187,5 @@ def _rows(scales: FloatArray) -> FloatArray:
 def _reduced(sums: list[NDArray[Any]], rule: Accumulator) -> NDArray[Any]:
     """Partial sums of cores added in ascending order, by the accumulator's own rule."""
     stacked = np.stack([each.reshape(-1) for each in sums], axis=1).astype(np.float32)
-    total = matmul(stacked, np.ones((1, len(sums)), np.float32), accumulator=rule, transpose_b=True)
+    total = _sum(stacked, Factor(np.ones((1, len(sums)), np.float32)), rule)
     return total.reshape(sums[0].shape)
-
-
-def _lossless(a: Read, b: Read, rule: Accumulator) -> Accumulator:
-    """`Exact`, which is fast, where whole numbers are so small that no addition of ``rule`` rounds; else ``rule``."""
-    if not isinstance(rule, Sequential):
-        return rule
-    element = FORMATS[rule.format].element
-    assert isinstance(element, Float)
-    length = a.values.shape[-1]
-    bound = float(np.abs(a.values).max(initial=0)) * float(np.abs(b.values).max(initial=0)) * length
-    whole = bound <= min(2.0 ** (element.mantissa_bits + 1), element.largest) and all(
-        (each.values == np.rint(each.values)).all() for each in (a, b)
-    )
-    return Exact() if whole else rule

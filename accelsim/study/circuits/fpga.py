@@ -17,7 +17,7 @@ from accelsim.errors import InputError, UnknownNameError
 from accelsim.hardware.technology.span import Span
 from accelsim.study.circuits.records import Circuit, Parameter, Values
 
-__all__ = ["ALIASES", "fpga_circuit", "known_fpga_circuits", "named"]
+__all__ = ["ALIASES", "columns", "fpga_circuit", "known_fpga_circuits", "named"]
 
 _YOSYS = "Yosys 0.70, synth_xilinx -family xcup, mapped cells; calibrated on synthesis points of our own (docs/fpga.md)"
 _VIVADO_FINN = "FINN+ residual network, Vivado 2022.2 post-synthesis, XCZU7EV; calibrated on two thirds of its nodes"
@@ -204,6 +204,15 @@ def named(name: str, given: Mapping[str, object]) -> dict[str, object]:
         if full in found:
             raise InputError("is given twice", file=f"estimate fpga {name}", field=full)
         found[full] = value
+    return found
+
+
+def columns(name: str, parameters: Mapping[str, object]) -> dict[str, object]:
+    """The parameters of a circuit under the columns of the reference tables: what `named` undoes."""
+    shorter = {full: column for column, full in ALIASES[_ENTRIES[name].aliases].items()}
+    found = {shorter.get(each, each): value for each, value in parameters.items()}
+    if "skips" in found:
+        found["MODE"] = ("none", "long", "short").index(str(found.pop("skips")))
     return found
 
 

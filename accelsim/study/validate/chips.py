@@ -23,6 +23,8 @@ from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.technology.span import Span, total
 from accelsim.pipeline.digital import description_of
+from accelsim.study.validate.aimc_chips import analog_architecture, analog_comparisons
+from accelsim.study.validate.aimc_macro_chips import macro_chip, macro_chip_comparisons
 from accelsim.study.validate.framework import Comparison, Row, Target, evaluated
 from accelsim.study.validate.table import Record, read_table
 
@@ -101,6 +103,14 @@ def _description(name: str) -> DigitalArchitecture:
 
 
 def _compared(record: Record) -> Iterable[Comparison]:
+    analog = analog_architecture(record.text("chip"), record.raw("architecture"))
+    if analog is not None:
+        yield from analog_comparisons(record, analog)
+        return
+    macro = macro_chip(record)
+    if macro is not None:
+        yield from macro_chip_comparisons(record, macro)
+        return
     arch = _description(_architecture(record))
     metric, use = record.text("metric"), record.raw("use").lower() or "validate"
     if use not in _USES:
@@ -161,8 +171,9 @@ TARGET = Target(
     looked_for=("published_chips*.csv",),
     rows=_rows,
     calibrated="rows marked calibrate: RaPiD's clock and MAC energies, TPUv1's MAC energy and leakage, and on TPUv1's "
-    "floor plan what layout adds to logic, the efficiency of SRAM arrays and the share of other parts. No other row "
-    "set a constant.",
+    "floor plan what layout adds to logic, the efficiency of SRAM arrays and the share of other parts; HERMES's "
+    "overhead and control energy (one phase), digital cycles and standby power (LSTM step); the 34-tile chip's control "
+    "energy; NeuRRAM's integration, conversion step and their energies. No other row set a constant.",
     notes=(
         "Peaks are derivations: MACs a cycle and clock are published.",
         "Areas and powers that are published as bounds (at most, less than, TDP) are compared as they stand.",

@@ -6,7 +6,11 @@
 - ``vivado_finn_residual_nodes.csv``, ``vivado_hls4ml_fifo_postsynth.csv``, ``hls_csynth_fifo.csv``,
   ``wa_hls4ml_dense_sample.csv``: reports of vendor tools.
 
-Rows that need a network to be mapped and simulated fail with that reason.
+- ``skip_fifo_min_depth_rtlsim.csv``, ``hls4ml_residual_fifo_depths.csv``, ``vivado_finn_residual_builds.csv``,
+  ``vivado_finn_networks.csv``: dataflows that are simulated and priced whole (`fpga_dataflow`).
+- ``paper_tables.csv``: skips kept and removed, beside what papers print (`fpga_papers`).
+
+Rows that do not say what was built fail with that reason.
 """
 
 from __future__ import annotations
@@ -20,8 +24,17 @@ from accelsim.cost.fpga.fifo import fifo
 from accelsim.cost.fpga.residual import Skips, residual_block
 from accelsim.cost.fpga.resources import Resources
 from accelsim.cost.fpga.window import line_buffer
-from accelsim.errors import InputError, UnknownNameError, UnsupportedError
-from accelsim.study.validate.fpga_vendor import csynth_dense, csynth_fifo, finn_node, postsynth_fifo
+from accelsim.errors import InputError, UnknownNameError
+from accelsim.study.validate.fpga_dataflow import build_totals, finn_network, hls4ml_depth, skip_depth
+from accelsim.study.validate.fpga_papers import paper_row
+from accelsim.study.validate.fpga_vendor import (
+    csynth_dense,
+    csynth_fifo,
+    csynth_network,
+    finn_node,
+    node_resources,
+    postsynth_fifo,
+)
 from accelsim.study.validate.framework import Comparison, Row, Target, evaluated
 from accelsim.study.validate.table import Record, read_table
 
@@ -30,10 +43,7 @@ __all__ = ["TARGET", "predicted"]
 _USES = ("calibrate", "validate")
 _MODES: tuple[Skips, ...] = ("none", "long", "short")
 _MEASURED = {"LUT_total": "lut", "FF": "ff", "BRAM18_eq": "bram18", "DSP": "dsp"}
-_NEEDS_NETWORK = "skip_fifo_min_depth_rtlsim.csv", "hls4ml_residual_fifo_depths.csv"
-_NETWORKS = (
-    "vivado_finn_networks.csv", "vivado_finn_residual_builds.csv", "vivado_hls4ml_csynth_vs_postsynth.csv",
-)  # fmt: skip
+_NODES = "vivado_finn_residual_nodes.csv"
 
 
 def _flag(record: Record, column: str) -> bool:
@@ -150,30 +160,30 @@ def _sized(row: Record) -> str:
     return f"{row.raw('width') or row.raw('bits')} bits x {row.raw('depth')}"
 
 
-def _unmodelled(what: str) -> Callable[[Record], Iterable[Comparison]]:
-    def fail(row: Record) -> Iterable[Comparison]:
-        raise UnsupportedError(what, file=row.source, remedy="circuits of one node are what this target predicts")
-
-    return fail
-
-
 _READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
-    "vivado_finn_residual_nodes.csv": _table(finn_node, lambda row: row.raw("node")),
+    _NODES: _table(finn_node, lambda row: row.raw("node")),
     "vivado_hls4ml_fifo_postsynth.csv": _table(postsynth_fifo, _sized),
     "hls_csynth_fifo.csv": _table(csynth_fifo, _sized),
     "wa_hls4ml_dense_sample.csv": _table(csynth_dense, lambda row: row.raw("layers")),
-    **{
-        name: _table(_unmodelled("needs the simulation of a network"), lambda row: row.raw("fifo") or row.raw("skip"))
-        for name in _NEEDS_NETWORK
-    },
-    **{
-        name: _table(_unmodelled("needs a network to be mapped"), lambda row: _network(row)) for name in _NETWORKS
-    },
+    "skip_fifo_min_depth_rtlsim.csv": _table(
+        skip_depth, lambda row: f"{row.raw('skip')}, {row.raw('width')} x {row.raw('height')}"
+    ),
+    "hls4ml_residual_fifo_depths.csv": _table(hls4ml_depth, lambda row: f"{row.raw('fifo')}, {row.raw('image_width')}"),
+    "vivado_finn_networks.csv": _table(finn_network, lambda row: row.raw("model") or _unit(row)),
+    "vivado_finn_residual_builds.csv": lambda file: _table(
+        build_totals(file, _NODES, node_resources), lambda row: row.raw("build")
+    )(file),
+    "vivado_hls4ml_csynth_vs_postsynth.csv": _table(csynth_network, lambda row: row.raw("design")),
+    "paper_tables.csv": lambda file: (
+        evaluated(f"{row.raw('variant')}, {row.raw('metric')}", partial(paper_row, row), family="paper_tables",
+                  source=row.source)
+        for row in read_table(file, ("paper", "variant", "metric", "value"))
+    ),
 }  # fmt: skip
 
 
-def _network(row: Record) -> str:
-    return next((row.raw(each) for each in ("design", "build", "model", "dut", "layers") if row.raw(each)), "(no name)")
+def _unit(row: Record) -> str:
+    return f"{row.raw('dut')} {row.raw('idt')} x {row.raw('wdt')}, {row.raw('mw')} x {row.raw('mh')}"
 
 
 def _rows(file: Path) -> Iterator[Row]:
@@ -188,8 +198,8 @@ TARGET = Target(
     rows=_rows,
     calibrated="rows marked calibrate, which are families of their own: synthesis points of our own for FIFOs, "
     "arithmetic and requantisers, and the bundled rows that are marked. FINN: two thirds of the nodes of one build. "
-    "hls4ml: every FIFO at hand, so their error is no validation, and 31 dense networks. Forms were read with all "
-    "rows in view.",
+    "hls4ml: every FIFO at hand, so their error is no validation, 31 dense networks, and two thirds of the networks "
+    "with an HLS report. Forms were read with all rows in view.",
     notes=(
         "LUTs of a block scatter by a few percent when a part is added, because the tool restructures all of it: "
         "differences of blocks carry that scatter.",

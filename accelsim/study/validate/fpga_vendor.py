@@ -12,7 +12,7 @@ from accelsim.hardware.fpga import RAMB18_SHAPES
 from accelsim.study.validate.framework import Comparison
 from accelsim.study.validate.table import Record
 
-__all__ = ["csynth_dense", "csynth_fifo", "finn_node", "postsynth_fifo"]
+__all__ = ["csynth_dense", "csynth_fifo", "csynth_network", "finn_node", "node_resources", "postsynth_fifo"]
 
 _HLS_REGISTER_BITS = 512
 _HLS_PORT_BITS = 18
@@ -42,8 +42,11 @@ def _window(row: Record) -> Resources:
 
 
 def _vector(row: Record) -> Resources:
-    sizes = (row.whole(each) for each in ("MW", "MH", "SIMD", "PE", "wbits", "ibits", "obits", "accbits"))
-    return finn.vector_unit(finn.VectorUnit(*sizes), row.text("mem_mode"))
+    unit = finn.VectorUnit(
+        row.whole("MW"), row.whole("MH"), row.whole("SIMD"), row.whole("PE"), row.whole("wbits"), row.whole("ibits"),
+        row.whole("obits"), row.whole("accbits"),
+    )  # fmt: skip
+    return finn.vector_unit(unit, row.text("mem_mode"))
 
 
 _NODES: dict[str, Callable[[Record], Resources]] = {
@@ -61,12 +64,17 @@ _NODES: dict[str, Callable[[Record], Resources]] = {
 }
 
 
-def finn_node(row: Record) -> Iterator[Comparison]:
-    """A node of a FINN build; the note has what FINN's formula and HLS had said."""
+def node_resources(row: Record) -> Resources:
+    """What a node of a FINN build takes, from its parameters alone."""
     op = row.text("op")
     if op not in _NODES:
         raise UnknownNameError("node of FINN", op, _NODES, file=row.source, field="op")
-    found = _NODES[op](row)
+    return _NODES[op](row)
+
+
+def finn_node(row: Record) -> Iterator[Comparison]:
+    """A node of a FINN build; the note has what FINN's formula and HLS had said."""
+    found = node_resources(row)
     note = ", ".join(
         f"{who} {row.raw(column)} LUT" for who, column in (("FINN", "finn_est_LUT"), ("HLS", "hls_est_LUT"))
         if row.raw(column)
@@ -102,6 +110,14 @@ def csynth_fifo(row: Record) -> Iterable[Comparison]:
         shape = next((each for each in ported if depth <= each.depth), ported[-1])
         blocks = BlockRams(shape.blocks(width, depth), 0)
     return (Comparison("BRAM18", blocks.bram18, row.number("BRAM_18K")),)
+
+
+def csynth_network(row: Record) -> Iterable[Comparison]:
+    """A network after synthesis, from what its HLS report says of flip-flops and DSP slices."""
+    found = hls4ml.after_synthesis(row.whole("csynth_FF", least=0), row.whole("csynth_DSP", least=0))
+    for name, amount in (("LUT", found.lut), ("FF", found.ff), ("DSP", found.dsp)):
+        note = f"HLS says {row.raw(f'csynth_{name}')}"
+        yield Comparison(name, amount, row.number(f"synth_{name}"), note=note)
 
 
 def csynth_dense(row: Record) -> Iterable[Comparison]:

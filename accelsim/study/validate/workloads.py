@@ -160,11 +160,14 @@ def _graph(model: Path, shapes: dict[str, tuple[int, ...]]) -> Graph:
 
 
 def _canonical(record: Record) -> Iterable[Comparison]:
+    measured = {column: record.figure(column) for column in ("params", "macs")}
+    if not any(measured.values()):
+        return
     parameters, macs = canonical_counts(record.text("workload"), record.text("input"), record.source)
     for column, value in (("params", parameters), ("macs", macs)):
-        measured = record.figure(column)
-        if measured is not None:
-            yield Comparison(column, value, measured)
+        figure = measured[column]
+        if figure is not None:
+            yield Comparison(column, value, figure)
 
 
 TARGET = target_with()

@@ -89,28 +89,28 @@ class GraphBuilder:
         name: str,
         source: str,
         out_channels: int,
-        kernel: int,
+        kernel: int | tuple[int, int],
         *,
         stride: int = 1,
-        padding: int = 0,
+        padding: int | tuple[int, int] = 0,
         dilation: int = 1,
         groups: int = 1,
         bias: bool = False,
     ) -> str:
-        """A square convolution of (batch, channels, height, width)."""
+        """A convolution of (batch, channels, height, width); one number is a square."""
         batch, in_channels, *size = self.shape(source)
-        out_size = tuple((side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for side in size)
-        reads = [
-            source,
-            self.tensor(f"{name}.weight", (out_channels, in_channels // groups, kernel, kernel), "weight"),
-        ]
+        sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+        edges = (padding, padding) if isinstance(padding, int) else padding
+        spans = zip(size, sides, edges, strict=True)
+        out_size = tuple((side + 2 * edge - dilation * (taps - 1) - 1) // stride + 1 for side, taps, edge in spans)
+        reads = [source, self.tensor(f"{name}.weight", (out_channels, in_channels // groups, *sides), "weight")]
         if bias:
             reads.append(self.tensor(f"{name}.bias", (out_channels,), "weight"))
         made = self._made(name, (batch, out_channels, *out_size))
         op = Conv(
             name=name, inputs=tuple(reads), outputs=(made,), batch=batch, in_channels=in_channels,
-            out_channels=out_channels, input_size=tuple(size), output_size=out_size, kernel=(kernel, kernel),
-            stride=(stride, stride), padding=(padding, padding), dilation=(dilation, dilation), groups=groups,
+            out_channels=out_channels, input_size=tuple(size), output_size=out_size, kernel=sides,
+            stride=(stride, stride), padding=edges, dilation=(dilation, dilation), groups=groups,
         )  # fmt: skip
         self.ops.append(op)
         return made

@@ -10,6 +10,7 @@ from math import ceil
 
 from accelsim.errors import InputError
 from accelsim.workload.bundled.builder import GraphBuilder
+from accelsim.workload.bundled.lattice import add_lattice
 from accelsim.workload.bundled.parameters import Depth, Positive, Size
 from accelsim.workload.bundled.transducer import (
     BeamSearch,
@@ -20,7 +21,7 @@ from accelsim.workload.bundled.transducer import (
 )
 from accelsim.workload.graph import Graph
 
-__all__ = ["dblstm_hmm", "rnnt", "rnnt_lm_fusion", "rnnt_mlperf"]
+__all__ = ["dblstm", "dblstm_hmm", "rnnt", "rnnt_lm_fusion", "rnnt_mlperf"]
 
 _BOTH_DIRECTIONS = 2
 
@@ -151,6 +152,18 @@ def dblstm_hmm(
     return build.graph("dblstm-hmm", [here], batch=batch, audio_s=audio_s * batch)
 
 
+def dblstm(
+    *, frames: Size, input_size: Size, layers: Depth, hidden_size: Size, outputs: Size, batch: Size = 1
+) -> Graph:
+    """Bidirectional LSTM layers and one dense layer over (frames, batch, input_size), with two bias vectors a gate."""
+    build = GraphBuilder()
+    here = build.input("features", (frames, batch, input_size))
+    for layer in range(layers):
+        here = build.lstm(f"layer.{layer}", here, hidden_size, directions=_BOTH_DIRECTIONS)
+    here = build.reduce("log_softmax", "log_softmax", build.matmul("output", here, outputs))
+    return build.graph("dblstm", [here], batch=batch)
+
+
 def _bidirectional_transducer(
     name: str, model: Transducer, audio_s: float, frames_per_s: float, input_size: int, layers: int, hidden_size: int
 ) -> Graph:
@@ -162,6 +175,9 @@ def _bidirectional_transducer(
 
 
 def _decoded(build: GraphBuilder, name: str, encoded: str, model: Transducer, audio_s: float) -> Graph:
+    if model.beam.search == "lattice":
+        scores = add_lattice(build, encoded, model, audio_s, name)
+        return build.graph(name, [scores], batch=model.batch, audio_s=audio_s * model.batch)
     symbols, figures = add_decoding(build, encoded, model, audio_s)
     return build.graph(name, [symbols], batch=model.batch, audio_s=audio_s * model.batch, figures=figures)
 

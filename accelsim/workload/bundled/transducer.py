@@ -19,7 +19,7 @@ from accelsim.workload.graph import Graph
 
 __all__ = ["BeamSearch", "Joint", "PrefixNetwork", "Transducer", "add_decoding"]
 
-SearchKind = Literal["alsd", "tsd"]
+SearchKind = Literal["alsd", "tsd", "lattice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,8 @@ class BeamSearch:
 
     Attributes:
         search: ``alsd``, alignment-length synchronous (T + U steps for T frames and U symbols), or ``tsd``,
-            time synchronous (``expansions_per_frame`` steps a frame).
+            time synchronous (``expansions_per_frame`` steps a frame); or ``lattice``, no search: every frame with
+            every symbol of a known text (see `add_lattice`), for which the fields below mean nothing.
         beam_width: hypotheses an utterance.
         prefix_cache: networks run only for prefixes not seen before: in ``lm_steps_fraction`` of the steps, for
             ``uncached_fraction`` of the beam. Without it they run in every step for the whole beam.

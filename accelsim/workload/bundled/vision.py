@@ -16,7 +16,9 @@ from accelsim.workload.bundled.builder import GraphBuilder
 from accelsim.workload.bundled.parameters import Depth, Size
 from accelsim.workload.graph import Graph
 
-__all__ = ["check_image", "cifar_resnet", "conv_norm", "max_pool", "resnet_18", "resnet_34", "resnet_50"]
+__all__ = [
+    "check_image", "cifar_resnet", "conv_norm", "max_pool", "pool", "resnet_18", "resnet_34", "resnet_50", "resnet_101",
+]  # fmt: skip
 
 _STAGE_CHANNELS = (64, 128, 256, 512)
 _EXPANSION = 4
@@ -43,6 +45,11 @@ def resnet_34(*, image_size: Size, classes: Size, batch: Size = 1) -> Graph:
 def resnet_50(*, image_size: Size, classes: Size, batch: Size = 1) -> Graph:
     """ResNet-50 v1.5 (a stage's stride is in its first 3x3 convolution) on (batch, 3, image_size, image_size)."""
     return _resnet("resnet-50", (3, 4, 6, 3), _bottleneck, image_size, classes, batch)
+
+
+def resnet_101(*, image_size: Size, classes: Size, batch: Size = 1) -> Graph:
+    """ResNet-101 v1.5 on (batch, 3, image_size, image_size): 3, 4, 23 and 3 bottleneck blocks."""
+    return _resnet("resnet-101", (3, 4, 23, 3), _bottleneck, image_size, classes, batch)
 
 
 def cifar_resnet(*, depth: Depth, image_size: Size, classes: Size, batch: Size = 1) -> Graph:
@@ -133,18 +140,29 @@ def _joined(build: GraphBuilder, name: str, source: str, branch: str, stride: in
 
 
 def conv_norm(
-    build: GraphBuilder, conv: str, norm: str, source: str, channels: int, kernel: int, *, stride: int = 1,
-    groups: int = 1,
+    build: GraphBuilder, conv: str, norm: str, source: str, channels: int, kernel: int | tuple[int, int], *,
+    stride: int = 1, groups: int = 1, padded: bool = True,
 ) -> str:  # fmt: skip
-    """A convolution that keeps the size but for its stride, and its folded batch normalisation."""
-    here = build.conv(conv, source, channels, kernel, stride=stride, padding=kernel // 2, groups=groups)
+    """A convolution that keeps the size but for its stride (or is not ``padded``), and its folded batch norm."""
+    high, wide = (kernel, kernel) if isinstance(kernel, int) else kernel
+    edges = (high // 2, wide // 2) if padded else (0, 0)
+    here = build.conv(conv, source, channels, kernel, stride=stride, padding=edges, groups=groups)
     scale_shift = build.tensor(f"{norm}.weight", (2, channels), "weight")
     return build.elementwise(norm, "folded_batch_norm", here, scale_shift)
 
 
 def max_pool(build: GraphBuilder, name: str, source: str, *, kernel: int, stride: int, padding: int) -> str:
     """The largest value of each square window of (batch, channels, height, width)."""
+    return pool(build, name, "max_pool", source, kernel, stride, padding)
+
+
+def pool(
+    build: GraphBuilder, name: str, function: str, source: str, kernel: int, stride: int, padding: int = 0, *,
+    partial: bool = False,
+) -> str:  # fmt: skip
+    """One value of each square window of (batch, channels, height, width); ``partial`` ones at the end count too."""
     batch, channels, *size = build.shape(source)
-    height, width = ((side + 2 * padding - kernel) // stride + 1 for side in size)
+    rest = stride - 1 if partial else 0
+    height, width = ((side + 2 * padding - kernel + rest) // stride + 1 for side in size)
     shape = (batch, channels, height, width)
-    return build.reduce(name, "max_pool", source, shape, elements=batch * channels * height * width * kernel * kernel)
+    return build.reduce(name, function, source, shape, elements=batch * channels * height * width * kernel * kernel)

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from accelsim.documents import bundled_folder, read_yaml
+from accelsim.documents import bounded_bytes, bundled_folder, read_yaml
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.workload.graph import Graph, Tensor
 from accelsim.workload.interchange.records import KINDS, Reader, plain, record
@@ -81,13 +81,7 @@ def read_graph(path: Path) -> Graph:
 
 
 def _json(path: Path) -> Any:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_JSON_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})", file=path) from None
-    if len(content) > MAX_JSON_BYTES:
-        raise InputError(f"is larger than {MAX_JSON_BYTES} bytes", file=path)
+    content = bounded_bytes(path, MAX_JSON_BYTES)
     try:
         return json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -109,7 +103,7 @@ def _no_constant(word: str) -> Any:
 def _document(graph: Graph) -> dict[str, Any]:
     """A graph as plain data; defaults are left out, and so is a model behind it: the file is read as it stands."""
     if graph.origin is not None and graph.origin.lower().endswith(_MODEL_ENDING):
-        graph = replace(graph, origin=None, overrides={})
+        graph = replace(graph, origin=None, overrides={}, dimensions={})
     data: dict[str, Any] = {"name": graph.name}
     for field in ("batch", "audio_s"):
         if getattr(graph, field) != Graph.__dataclass_fields__[field].default:

@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from accelsim.documents import MAX_FILE_BYTES, parse_yaml
+from accelsim.documents import parse_yaml, text_of
 from accelsim.errors import GraphError, InputError, UnsupportedError
 from accelsim.numerics import FORMATS
 from accelsim.workload.graph import MAX_SIZE, Graph, Role, Tensor
@@ -81,17 +81,7 @@ def read_layers(path: Path) -> Graph:
 
 
 def _read(path: Path) -> list[Any]:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", file=path) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})", file=path) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(f"is larger than {MAX_FILE_BYTES} bytes", file=path)
-    data = parse_yaml(text, file=path)
+    data = parse_yaml(text_of(path), file=path)
     if not isinstance(data, list) or not data:
         raise InputError("must be a list of layers", file=path)
     return data

@@ -24,11 +24,11 @@ __all__ = ["from_onnx"]
 def from_onnx(
     path: str | PathLike[str],
     *,
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    shapes: Mapping[str, tuple[int, ...] | int] | None = None,
     values: Mapping[str, float | int] | None = None,
     batch: int | None = None,
     allow_zero_cost: Collection[str] = (),
-    branches: Mapping[str, str] | None = None,
+    branches: Mapping[str, str | float] | None = None,
     trips: Mapping[str, int] | None = None,
     measure_shapes: bool = False,
 ) -> Graph:
@@ -41,9 +41,10 @@ def from_onnx(
     Args:
         path: the model file; at most 2 GiB, weights stored outside it not counted.
         shapes: sizes of inputs with dynamic axes, by input name: ``{"input": (1, 3, 224, 224)}``. A named
-            dimension that one input fixes is fixed in all of them.
+            dimension that one input fixes is fixed in all of them, and may be given by itself: ``{"sequence": 512}``.
         values: numbers for one-element inputs, which become constants: ``{"sr": 16000}``.
-        batch: samples that one execution computes; fixes dimensions called batch, batch_size, N, ...
+        batch: samples that one execution computes; fixes dimensions called batch, batch_size, N, ..., which are 1 where
+            nothing else fixes them.
         allow_zero_cost: op types (``Foo`` or ``domain::Foo``) to treat as views that cost nothing. Their outputs
             take the shapes that the file declares, else the shape of their first input.
         branches: what an `If` that the data decides takes, by node name ("*": every other): ``"then"``, ``"else"``
@@ -68,4 +69,5 @@ def from_onnx(
 
     allowed = frozenset([allow_zero_cost] if isinstance(allow_zero_cost, str) else allow_zero_cost)
     chosen = dict(branches or {}), dict(trips or {}), measure_shapes
-    return import_model(path, ImportOptions(dict(shapes or {}), dict(values or {}), batch, allowed, *chosen))
+    sizes = {name: (size,) if isinstance(size, int) else size for name, size in (shapes or {}).items()}
+    return import_model(path, ImportOptions(sizes, dict(values or {}), batch, allowed, *chosen))

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 
 from accelsim.errors import UnknownNameError, UnsupportedError
+from accelsim.workload.graph import Dimension
 from accelsim.workload.onnx.model import ELEMENTS, Source, TensorType, text
 
 __all__ = ["Binding", "bind_inputs", "declared_type"]
@@ -28,12 +29,14 @@ class Binding:
         values: the inputs that ``values`` made constants.
         symbols: sizes of the named dimensions.
         batch: samples that one execution computes.
+        dimensions: the named dimensions, with where they stand.
     """
 
     inputs: Mapping[str, TensorType]
     values: Mapping[str, np.ndarray[Any, Any]]
     symbols: Mapping[str, int]
     batch: int
+    dimensions: Mapping[str, Dimension]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,15 @@ class _Declared:
 
 
 def bind_inputs(
-    graph: Any, source: Source, shapes: dict[str, tuple[int, ...]], values: dict[str, float | int], batch: int | None
+    graph: Any,
+    source: Source,
+    shapes: Mapping[str, tuple[int, ...]],
+    values: Mapping[str, float | int],
+    batch: int | None,
 ) -> Binding:
     """Every input of a GraphProto with its sizes fixed (arguments: see `from_onnx`).
+
+    A dimension called batch that nothing fixes has size 1.
 
     Raises:
         UnknownNameError: a name that is no input.
@@ -60,23 +69,40 @@ def bind_inputs(
     """
     stored = {text(each.name) for each in graph.initializer}
     inputs = {text(each.name): _declared(each, source) for each in graph.input if text(each.name) not in stored}
-    for argument, names in (("shapes", shapes), ("values", values)):
-        for name in names:
-            if name not in inputs:
-                raise UnknownNameError("input", name, inputs, file=source.file, field=argument)
-    given = {name: _checked_shape(inputs[name], shape, source) for name, shape in shapes.items()}
-    symbols = _symbols(inputs, given)
+    places = _places(inputs)
+    _check_names(shapes, values, inputs, places, source)
+    given = {name: _checked_shape(inputs[name], shape, source) for name, shape in shapes.items() if name in inputs}
+    named = {name: _checked_size(name, size, source) for name, size in shapes.items() if name not in inputs}
+    symbols = _symbols(inputs, given, named, source)
     if batch is not None:
         _bind_batch(inputs, symbols, given, batch, source)
+    fixed = {axis for name in given for axis in inputs[name].axes or ()}
+    symbols |= {name: 1 for name in places if _BATCH_LIKE.fullmatch(name) and name not in symbols and name not in fixed}
     types = {name: _bound(each, given.get(name), symbols, name in values) for name, each in inputs.items()}
     known = {name: kind for name, kind in types.items() if kind is not None}
     unbound = [each for name, each in inputs.items() if name not in known]
     if unbound:
-        raise _unbound_error(unbound, source)
+        raise _unbound_error(unbound, symbols, source)
     constants = {name: _scalar(known[name], name, value, source) for name, value in values.items()}
     free = {name: kind for name, kind in known.items() if name not in constants}
-    named = [size for symbol, size in symbols.items() if _BATCH_LIKE.fullmatch(symbol)]
-    return Binding(free, constants, symbols, batch if batch is not None else next(iter(named), 1))
+    dimensions = {
+        name: Dimension(symbols[name], axes, _BATCH_LIKE.fullmatch(name) is not None)
+        for name, axes in places.items() if name in symbols
+    }  # fmt: skip
+    leading = [each.size for each in dimensions.values() if each.batch]
+    return Binding(free, constants, symbols, batch if batch is not None else next(iter(leading), 1), dimensions)
+
+
+def _check_names(
+    shapes: Iterable[str], values: Iterable[str], inputs: Iterable[str], named: Iterable[str], source: Source
+) -> None:
+    """Shapes are of inputs and named dimensions, values of inputs."""
+    allowed = {"shapes": (shapes, [*inputs, *named]), "values": (values, list(inputs))}
+    for argument, (names, known) in allowed.items():
+        for name in names:
+            if name not in known:
+                what = "input or named dimension" if argument == "shapes" and named else "input"
+                raise UnknownNameError(what, name, known, file=source.file, field=argument)
 
 
 def declared_type(info: Any, symbols: Mapping[str, int]) -> TensorType | None:
@@ -129,13 +155,36 @@ def _checked_shape(declared: _Declared, shape: Iterable[int], source: Source) ->
     return sizes
 
 
-def _symbols(inputs: Mapping[str, _Declared], given: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-    """Sizes of named dimensions, from the shapes given. A name given two sizes fixes nothing else."""
-    found: dict[str, set[int]] = {}
+def _places(inputs: Mapping[str, _Declared]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """The (input, axis) pairs at which each named dimension stands."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for each in inputs.values():
+        for index, axis in enumerate(each.axes or ()):
+            if isinstance(axis, str):
+                found.setdefault(axis, []).append((each.name, index))
+    return {name: tuple(places) for name, places in found.items()}
+
+
+def _checked_size(name: str, size: Iterable[int], source: Source) -> int:
+    """The size of a named dimension, given as a shape of one axis."""
+    sizes = tuple(size)
+    if len(sizes) != 1 or isinstance(sizes[0], bool) or not isinstance(sizes[0], int | np.integer) or sizes[0] < 1:
+        raise source.error("must be one size of 1 or more", f"shapes.{name}", value=size)
+    return int(sizes[0])
+
+
+def _symbols(
+    inputs: Mapping[str, _Declared], given: Mapping[str, tuple[int, ...]], named: Mapping[str, int], source: Source
+) -> dict[str, int]:
+    """Sizes of named dimensions, by name or from the shapes given. A name that shapes give two sizes fixes nothing."""
+    found: dict[str, set[int]] = {name: {size} for name, size in named.items()}
     for name, sizes in given.items():
         for axis, size in zip(inputs[name].axes or (), sizes, strict=False):
             if isinstance(axis, str):
                 found.setdefault(axis, set()).add(size)
+                if axis in named and size != named[axis]:
+                    rule = f"contradicts the shape of {name!r}, which fixes it to {size}"
+                    raise source.error(rule, f"shapes.{axis}", value=named[axis])
     return {symbol: sizes.pop() for symbol, sizes in found.items() if len(sizes) == 1}
 
 
@@ -175,14 +224,17 @@ def _bound(
     return None if given is None else TensorType(declared.element, given)
 
 
-def _unbound_error(unbound: list[_Declared], source: Source) -> Exception:
+def _unbound_error(unbound: list[_Declared], symbols: Mapping[str, int], source: Source) -> Exception:
     examples = []
     for each in unbound:
         axes = each.axes if each.axes is not None else (None, 3, None, None)
         guess = [1] + [224 if len(axes) == 4 else 16] * len(axes)
         sizes = [axis if isinstance(axis, int) else guess[index] for index, axis in enumerate(axes)]
         examples.append(f"--shape {each.name}={'x'.join(map(str, sizes))}")
+    names = dict.fromkeys(a for each in unbound for a in each.axes or () if isinstance(a, str) and a not in symbols)
     remedy = f"give the size of every axis, for example {' '.join(examples)}"
+    if names:
+        remedy += f"; named ones also alone, such as {' '.join(f'--shape {name}=16' for name in names)}"
     return source.error(f"leave sizes open: {'; '.join(map(str, unbound))}", "inputs", remedy=remedy)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 from accelsim.errors import UnsupportedError
 from accelsim.workload.onnx.model import text
 from accelsim.workload.onnx.names import Scope
+from accelsim.workload.onnx.options import BRANCHES
 from accelsim.workload.onnx.read import subgraphs
 from accelsim.workload.onnx.walk import Walk, controls
+from accelsim.workload.outcomes import TAKEN, checked_choice
 
 __all__ = ["node_name"]
 
@@ -62,9 +64,10 @@ class _Pairs:
         choice = self.walk.options.branch(self.name)
         if choice is None:
             raise self._undecided(name)
+        choice = checked_choice(choice, BRANCHES, self.walk.source.file, f"branches.{self.name}")
         if choice == "dearest":
             choice = max(("then", "else"), key=self._work)
-        self.walk.facts[f"branch taken by {self.name}"] = choice
+        self.walk.facts[f"{TAKEN}{self.name}"] = choice
         return self._branch(choice)
 
     def _branch(self, word: str) -> Any:
@@ -91,5 +94,6 @@ class _Pairs:
         scalars = [each for each, kind in self.walk.binding.inputs.items() if kind.elements == 1]
         hint = "".join(f", or give a scalar input its value (--value {each}=NUMBER)" for each in scalars)
         rule = f"chooses a branch by {condition!r}, which depends on data that is known only at run time"
-        remedy = f"say which one with branches (--branch {self.name}=then, else or dearest){hint}"
+        choices = f"--branch {self.name}=then, else, dearest or a probability of then"
+        remedy = f"say which one with branches ({choices}){hint}"
         return UnsupportedError(rule, file=self.walk.source.file, field=self.where, remedy=remedy)

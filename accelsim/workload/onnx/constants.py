@@ -36,7 +36,7 @@ MAX_FOLDED_ELEMENTS = 1_000_000
 # Operators through which a weight is still the tensor that the file stores.
 ROOTED = frozenset(
     {"Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten", "Identity", "DequantizeLinear",
-     "Quant", "IntQuant", "BipolarQuant", "Trunc"}
+     "Quant", "IntQuant", "BipolarQuant", "Trunc", "FloatQuant"}
 )  # fmt: skip
 
 # Operators behind which rows of a table are still rows of that table.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from accelsim.workload.onnx.attributes import Attributes
 from accelsim.workload.onnx.model import Node, TensorType
 
-__all__ = ["QONNX_DOMAINS", "contrib_types", "known_contrib"]
+__all__ = ["QONNX_DOMAINS", "contrib_types", "known_contrib", "nhwc_filter", "transposed"]
 
 MS = "com.microsoft"
 QONNX_DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -84,7 +84,7 @@ def _as_first(call: Call) -> Types:
 
 
 for _domain in QONNX_DOMAINS:
-    _rule("Quant", "IntQuant", "BipolarQuant", "Trunc", domain=_domain)(_as_first)
+    _rule("Quant", "IntQuant", "BipolarQuant", "Trunc", "FloatQuant", domain=_domain)(_as_first)
 
 
 def _norm(call: Call) -> Types:
@@ -228,6 +228,33 @@ def _pool(call: Call) -> Types:
     size = shape[1:-1] if last else shape[2:]
     spatial = _windows(call, size, kernel)
     return [call.like(0, (shape[0], *spatial, shape[-1]) if last else (*shape[:2], *spatial))]
+
+
+@_rule("NhwcConv", "NhwcFusedConv")
+def _nhwc_conv(call: Call) -> Types:
+    x = call.shape(0)
+    filters, _, kernel = nhwc_filter(call, x[-1], call.shape(1))
+    return [call.like(0, (x[0], *_windows(call, x[1:-1], kernel), filters))]
+
+
+def nhwc_filter(call: Attributes, channels: int, weight: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+    """Filters, channels of one and kernel of a channels-last convolution, whose weight may have its channels last, too.
+
+    Raises:
+        ValueError: a weight that fits neither layout, or both with different kernels.
+    """
+    inner = channels // max(1, call.integer("group", 1))
+    stated = call.integers("kernel_shape")
+    ways = {each for last, each in ((weight[1], weight[2:]), (weight[-1], weight[1:-1])) if last == inner}
+    ways = {each for each in ways if not stated or each == stated}
+    if len(ways) != 1:
+        raise ValueError(f"has a weight {list(weight)} that does not tell its kernel for {channels} channels")
+    return weight[0], inner, ways.pop()
+
+
+@_rule("MoE", "QMoE")
+def _experts(call: Call) -> Types:
+    return [call.type(0)]
 
 
 @_rule("FusedConv")

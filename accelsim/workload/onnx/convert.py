@@ -11,6 +11,7 @@ from accelsim.workload.onnx import (  # noqa: F401  (they register their convert
     ops_attention,
     ops_contrib,
     ops_einsum,
+    ops_experts,
     ops_matrix,
     ops_other,
     ops_quantized,
@@ -21,7 +22,8 @@ from accelsim.workload.onnx.ops_move import zero_cost as zero_cost_view
 from accelsim.workload.onnx.recipe import file_recipe, spread_few_bits
 from accelsim.workload.onnx.site import CONVERTERS, Site
 from accelsim.workload.onnx.storage import stored_tensor
-from accelsim.workload.ops import Loop, Move, Op, Recurrent
+from accelsim.workload.ops import Loop, Op
+from accelsim.workload.states import state_inputs
 
 __all__ = ["CONVERTERS", "Converted", "convert", "converted"]
 
@@ -78,8 +80,8 @@ def converted(plain: Plain, zero_cost: ZeroCost, roles: dict[str, Role] | None =
     for output in plain.outputs:
         if output in plain.constants:
             roles.setdefault(output, "constant")
-    own = roles | dict.fromkeys(_states(ops, plain), "state")
-    tensors = _tensors(ops, plain, scratch, own) | packed
+    own = roles | dict.fromkeys(state_inputs(ops, _float_inputs(plain)), "state")
+    tensors = _tensors(ops, plain, scratch, own, packed)
     spread_few_bits(ops, tensors, plain.few_bits)
     return Converted(tuple(ops), tensors)
 
@@ -115,13 +117,18 @@ def _covered(plain: Plain, zero_cost: ZeroCost, ops: tuple[Op, ...]) -> dict[str
     return {**listed, "macs_covered": counted / (counted + left_out) if left_out else 1.0}
 
 
-def _tensors(ops: list[Op], plain: Plain, scratch: dict[str, TensorType], roles: dict[str, Role]) -> dict[str, Tensor]:
+def _tensors(
+    ops: list[Op], plain: Plain, scratch: dict[str, TensorType], roles: dict[str, Role], packed: dict[str, Tensor]
+) -> dict[str, Tensor]:
     stored = {constant.root: constant.root_type for constant in plain.constants.values()}
     stored |= dict(each.table for each in plain.constants.values() if each.table)
     stored |= {name: plain.types[name] for name in plain.outputs if name in plain.constants}
     tensors = {}
     used = (name for op in ops for name in (*op.inputs, *op.outputs))
     for name in dict.fromkeys((*plain.inputs, *used, *plain.outputs)):
+        if name in packed:
+            tensors[name] = packed[name]
+            continue
         role = roles.get(name, "activation")
         if role in ("weight", "constant"):
             kind = stored[name]
@@ -131,21 +138,7 @@ def _tensors(ops: list[Op], plain: Plain, scratch: dict[str, TensorType], roles:
     return tensors
 
 
-def _states(ops: list[Op], plain: Plain) -> set[str]:
-    """Graph inputs that reach the first state of a recurrent layer or loop without any arithmetic on the way."""
-    producers = {output: op for op in ops for output in op.outputs}
-    found: set[str] = set()
-    seen: set[str] = set()
-    waiting = [name for op in ops if isinstance(op, Recurrent) for name in op.inputs[3:]]
-    waiting += [read for op in ops if isinstance(op, Loop) for _, read in op.carried if read in op.inputs]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        op = producers.get(name)
-        if name in plain.inputs and ELEMENTS[plain.types[name].element].name.startswith(("float", "bfloat")):
-            found.add(name)
-        elif isinstance(op, Move):
-            waiting.extend(op.inputs)
-    return found
+def _float_inputs(plain: Plain) -> set[str]:
+    """Inputs that could be states: indices and truth values are none."""
+    kinds = {name: ELEMENTS[plain.types[name].element].name for name in plain.inputs}
+    return {name for name, kind in kinds.items() if kind.startswith(("float", "bfloat"))}

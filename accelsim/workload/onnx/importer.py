@@ -33,7 +33,9 @@ def import_model(path: str | PathLike[str], options: ImportOptions) -> Graph:
     binding = bind_inputs(model.graph, source, dict(options.shapes), dict(options.values), options.batch)
     plain = _resolved(model, source, binding, support, options)
     graph = convert(plain, name=Path(path).stem, batch=binding.batch, zero_cost=support.zero_cost)
-    return replace(graph, origin=str(path), overrides=options.given())
+    sizes = {f"dimension {name}": each.size for name, each in binding.dimensions.items()}
+    return replace(graph, origin=str(path), overrides=options.given(), dimensions=binding.dimensions,
+                   parameters_used={**sizes, **graph.parameters_used})  # fmt: skip
 
 
 def _resolved(model: Any, source: Source, binding: Binding, support: Support, options: ImportOptions) -> Plain:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import onnx
 
 from accelsim.errors import InputError, UnsupportedError
 from accelsim.workload.onnx.attributes import Attributes
@@ -125,7 +126,7 @@ def _written(repeat: Repeat) -> None:
     """As one body if that is possible, else step by step."""
     if repeat.given and repeat.steps is not None:
         repeat.walk.facts[f"steps of {repeat.name}"] = repeat.steps
-    if repeat.steps is not None and repeat.steps > 1:
+    if repeat.walk.rolls and repeat.steps is not None and repeat.steps > 1:
         repeat.walk.budget.spend(len(repeat.body.node) + 1, repeat.where, repeat.walk.source)
         try:
             Rolled(repeat).write(repeat.steps)
@@ -178,7 +179,8 @@ def _step_inputs(repeat: Repeat, scope: Scope, path: str, step: int, current: li
         axis = scanned.axis % len(kind.shape)
         name = walk.names.declare(scanned.read, scope, path)
         walk.types[name] = TensorType(kind.element, (*kind.shape[:axis], *kind.shape[axis + 1 :]))
-        walk.append(walk.made("Slice", f"{path}/{scanned.read}", (scanned.source,), (name,)))
+        sliced = onnx.helper.make_node("Slice", [scanned.source], [name], axis=axis, step=step)
+        walk.append(walk.made("Slice", f"{path}/{scanned.read}", (scanned.source,), (name,), sliced))
 
 
 def _ends(repeat: Repeat, scope: Scope) -> bool:

@@ -124,7 +124,7 @@ class Plain:
         types: of every tensor, by its unique name.
         constants: the tensors that no input can change.
         inputs, outputs: tensor names.
-        few_bits: of the values of tensors that have more in their element type (QONNX).
+        few_bits: of the values of tensors that have more in their element type, or the format of these (QONNX).
         bodies: what each `Loop` and `Scan` repeats, by node name.
         facts: what was decided while the model was read, for provenance.
     """
@@ -135,7 +135,7 @@ class Plain:
     constants: Mapping[str, Constant]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    few_bits: Mapping[str, int] = field(default_factory=dict)
+    few_bits: Mapping[str, int | str] = field(default_factory=dict)
     bodies: Mapping[str, Body] = field(default_factory=dict)
     facts: Mapping[str, int | float | str | bool] = field(default_factory=dict)
 

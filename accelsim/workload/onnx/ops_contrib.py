@@ -9,7 +9,7 @@ from math import prod
 from accelsim.workload.onnx.contrib import transposed
 from accelsim.workload.onnx.lower import Lowering
 from accelsim.workload.onnx.model import TensorType
-from accelsim.workload.onnx.ops_matrix import convolution, gemm, product
+from accelsim.workload.onnx.ops_matrix import channels_last, convolution, gemm, product
 from accelsim.workload.onnx.site import Site, converts
 from accelsim.workload.ops import Conv, Elementwise, MatMul, Move, Op, Reduce
 
@@ -164,6 +164,16 @@ def _fused_gemm(site: Site) -> Op:
 @converts("GemmFastGelu", domain=MS)
 def _gemm_gelu(site: Site) -> Op:
     return _activated(site, lambda: product(site, 0, 1, site.weights(2)), "FastGelu")
+
+
+@converts("NhwcConv", domain=MS)
+def _nhwc_conv(site: Site) -> Op:
+    return channels_last(site, site.weights(2))
+
+
+@converts("NhwcFusedConv", domain=MS)
+def _nhwc_fused_conv(site: Site) -> Op:
+    return _activated(site, lambda: channels_last(site, site.weights(2)), skip=3)
 
 
 @converts("FusedConv", domain=MS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
+from accelsim.workload.onnx.contrib import nhwc_filter
 from accelsim.workload.onnx.model import TensorType
 from accelsim.workload.onnx.site import Site, converts
 from accelsim.workload.ops import GATES, Conv, MatMul, Move, Recurrent
 
-__all__ = ["convolution", "gemm", "product", "recurrent"]
+__all__ = ["channels_last", "convolution", "gemm", "product", "recurrent"]
 
 Shape = tuple[int, ...]
 
@@ -48,6 +49,29 @@ def convolution(site: Site, data: int, weight: int, rest: tuple[str, ...]) -> Co
         groups=groups,
         transposed=transposed,
     )
+
+
+def channels_last(site: Site, rest: tuple[str, ...]) -> Conv:
+    """A convolution of (batch, *size, channels)."""
+    x, out = site.shape(0), site.out().shape
+    spatial, groups = len(x) - 2, site.integer("group", 1)
+    if not 1 <= spatial <= 3 or len(site.shape(1)) != len(x):
+        raise site.unsupported("is modelled for 1 to 3 spatial dimensions", value=x)
+    try:
+        filters, channels, kernel = nhwc_filter(site, x[-1], site.shape(1))
+    except ValueError as error:
+        raise site.error(str(error)) from None
+    if channels * groups != x[-1] or filters != out[-1] or filters % groups:
+        rule = f"has {x[-1]} input channels, which its weight {list(site.shape(1))} in {groups} groups does not fit"
+        raise site.error(rule)
+    stride, dilation = _per_axis(site, "strides", spatial, 1), _per_axis(site, "dilations", spatial, 1)
+    size, made = x[1:-1], out[1:-1]
+    return Conv(
+        name=site.name, inputs=(site.data(0), site.weight(1), *rest), outputs=site.outputs, label=site.label,
+        batch=x[0],
+        in_channels=x[-1], out_channels=filters, input_size=size, output_size=made, kernel=kernel, stride=stride,
+        padding=_padding(site, size, kernel, made, stride, dilation), dilation=dilation, groups=groups,
+    )  # fmt: skip
 
 
 def _per_axis(site: Site, name: str, spatial: int, default: int) -> tuple[int, ...]:

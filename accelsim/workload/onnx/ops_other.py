@@ -7,6 +7,7 @@ from math import log2, prod
 from accelsim.workload.onnx.lower import Lowering
 from accelsim.workload.onnx.site import Converter, Site, converts
 from accelsim.workload.ops import Elementwise, Move, Op, Reduce
+from accelsim.workload.vector_work import butterflies
 
 __all__: list[str] = []
 
@@ -119,11 +120,14 @@ def _col2im(site: Site) -> Op:
     return _elementwise(site, "add", (site.data(0),), site.elements())
 
 
-# Transforms: butterflies of radix 2, whatever the length (Cooley & Tukey 1965)
+@converts("Det")
+def _det(site: Site) -> Op:
+    """Elimination with pivots: n (n^2 - 1) / 3 pairs of product and difference, then the product of the diagonal."""
+    *outer, size, _ = site.shape(0)
+    return _reduce(site, "lu", (site.data(0),), prod(outer) * (size * (size * size - 1) // 3 + size))
 
 
-def _butterflies(length: int) -> int:
-    return round(length / 2 * log2(length)) if length > 1 else 1
+# Transforms
 
 
 @converts("DFT")
@@ -135,7 +139,7 @@ def _dft(site: Site) -> Op:
     along = int(axis.reshape(-1)[0]) if axis is not None and axis.size else site.integer("axis", -2)
     count = int(length.reshape(-1)[0]) if length is not None and length.size else shape[along]
     others = prod(out[:-1]) // out[along]
-    return _elementwise(site, "fft", (site.data(0),), others * _butterflies(max(1, count)))
+    return _elementwise(site, "fft", (site.data(0),), others * butterflies(max(1, count)))
 
 
 @converts("STFT")
@@ -150,7 +154,7 @@ def _stft(site: Site) -> Op:
     site.before.extend(lower.ops)
     return Elementwise(
         name=site.name, inputs=(source,), outputs=(made,), label=site.label, function="fft",
-        elements=batch * frames * _butterflies(length),
+        elements=batch * frames * butterflies(length),
     )  # fmt: skip
 
 

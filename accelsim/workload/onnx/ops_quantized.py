@@ -178,4 +178,4 @@ def _quantizer(site: Site) -> Op:
 
 
 for _domain in QONNX_DOMAINS:
-    converts("Quant", "BipolarQuant", "Trunc", "IntQuant", domain=_domain)(_quantizer)
+    converts("Quant", "BipolarQuant", "Trunc", "IntQuant", "FloatQuant", domain=_domain)(_quantizer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from accelsim.errors import InputError, UnknownNameError
+from accelsim.workload.outcomes import checked_choice
 
 __all__ = ["BRANCHES", "ImportOptions", "checked_options"]
 
@@ -19,7 +20,7 @@ class ImportOptions:
     """See `accelsim.workload.onnx.from_onnx`.
 
     Attributes:
-        shapes: sizes of inputs, by input name.
+        shapes: sizes of inputs by input name, and of named dimensions by theirs.
         values: numbers for one-element inputs.
         batch: samples that one execution computes.
         allow_zero_cost: op types that may cost nothing.
@@ -32,7 +33,7 @@ class ImportOptions:
     values: Mapping[str, float | int] = field(default_factory=dict)
     batch: int | None = None
     allow_zero_cost: frozenset[str] = frozenset()
-    branches: Mapping[str, str] = field(default_factory=dict)
+    branches: Mapping[str, str | float] = field(default_factory=dict)
     trips: Mapping[str, int] = field(default_factory=dict)
     measure_shapes: bool = False
 
@@ -42,7 +43,7 @@ class ImportOptions:
         plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in stated.items()}
         return {name: value for name, value in plain.items() if value}
 
-    def branch(self, name: str) -> str | None:
+    def branch(self, name: str) -> str | float | None:
         """What is chosen for the `If` called ``name``."""
         return self.branches.get(name, self.branches.get(ANY))
 
@@ -70,15 +71,7 @@ def checked_options(options: ImportOptions, nodes: Mapping[str, set[str]], file:
                     f"{op_type} of this model", name, nodes.get(op_type, ()), file=file, field=field_name
                 )
     for name, word in options.branches.items():
-        if word in BRANCHES:
-            continue
-        if not isinstance(word, str) or word.replace(".", "", 1).isdigit():
-            remedy = "import the model once with then and once with else, and weigh the two results"
-            raise InputError(
-                "weighs a branch, and one graph holds one of them", file=file, field=f"branches.{name}", value=word,
-                remedy=remedy,
-            )  # fmt: skip
-        raise UnknownNameError("branch", word, BRANCHES, file=file, field=f"branches.{name}")
+        checked_choice(word, BRANCHES, file, f"branches.{name}")
     for name, steps in options.trips.items():
         if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
             raise InputError("must be a whole number of steps", file=file, field=f"trips.{name}", value=steps)

@@ -6,9 +6,9 @@ The walk is that of the importer, so that a node here bears the name of the op t
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -18,16 +18,18 @@ from accelsim.errors import InputError, UnsupportedError
 from accelsim.workload.graph import Graph
 from accelsim.workload.onnx.bind import bind_inputs
 from accelsim.workload.onnx.constants import external_bytes
-from accelsim.workload.onnx.model import ELEMENTS, Node, Source, TensorType, text
+from accelsim.workload.onnx.model import ELEMENTS, Body, Node, Source, TensorType, text
 from accelsim.workload.onnx.names import Scope
 from accelsim.workload.onnx.options import ImportOptions
 from accelsim.workload.onnx.read import read_model
 from accelsim.workload.onnx.support import Support
-from accelsim.workload.onnx.walk import Walk
+from accelsim.workload.onnx.walk import Budget, Walk
 
 __all__ = ["MODEL_ENDING", "Program", "read_program"]
 
 MODEL_ENDING = ".onnx"
+_MAX_NODES = 500_000
+"""Of all steps of loops."""
 Array = np.ndarray[Any, Any]
 
 
@@ -38,9 +40,13 @@ class Program:
     Attributes:
         file: the model, for errors.
         opsets: version of each operator domain.
-        nodes: in an order in which each runs after those that it reads, nodes of constants included.
+        nodes: in an order in which each runs after those that it reads, nodes of constants included; steps of loops
+            stand one after the other.
+        ops: by node name, the name of the op that the node became; nodes of the steps of one loop became one op.
         values: initialisers, and what constants alone decide, by tensor name.
         roots: of constants, the stored tensor that each was made from.
+        dequantized: the node of each tensor that a DequantizeLinear makes, constants included.
+        elements: of what a DequantizeLinear reads, the ONNX element type by tensor name.
         inputs: types of what a run is given.
         outputs: names of what it gives.
     """
@@ -48,16 +54,24 @@ class Program:
     file: str
     opsets: Mapping[str, int]
     nodes: tuple[Node, ...]
+    ops: Mapping[str, str]
     values: Mapping[str, Array]
     roots: Mapping[str, str]
+    dequantized: Mapping[str, Node]
+    elements: Mapping[str, int]
     inputs: Mapping[str, TensorType]
     outputs: tuple[str, ...]
 
 
 class _Walk(Walk):
-    """A walk that keeps the stored tensors at hand, however large they are."""
+    """A walk that writes out all steps of loops, and keeps the stored tensors at hand, however large they are."""
 
-    stored_protos: dict[str, Any]
+    rolls = False
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.stored_protos: dict[str, Any] = {}
+        self.budget = Budget(_MAX_NODES)
 
     def stored(self, graph: Any, scope: Scope, needed: set[str], prefix: str) -> None:
         super().stored(graph, scope, needed, prefix)
@@ -77,28 +91,59 @@ def read_program(graph: Graph) -> Program:
 
     Raises:
         UnsupportedError: the graph has no values (it was not imported from ONNX, or was rewritten), or the model has
-            loops that were not unrolled or shapes that only a run tells.
+            shapes that only a run tells.
         InputError: the file is gone or has changed.
     """
     where = f"workload {graph.name}"
     if graph.origin is None or not graph.origin.lower().endswith(MODEL_ENDING):
         raise UnsupportedError("has shapes and no values, so nothing can be computed", file=where,
-                               remedy="give the path of an ONNX model")  # fmt: skip
+                               remedy="give the path of an ONNX model, or a bundled workload")  # fmt: skip
     if graph.rewrites:
         raise UnsupportedError("is rewritten, and the values of its ops are those of the model as it was", file=where,
                                remedy="emulate the model without rewrites")  # fmt: skip
     model, source = read_model(graph.origin)
-    walk, outputs = _walked(model, source, _options(graph))
-    if walk.bodies:
-        raise UnsupportedError("is a loop whose steps are one body, which is not emulated", file=source.file,
-                               field=f"node {next(iter(walk.bodies))!r}",
-                               remedy="export the model with the loop unrolled")  # fmt: skip
+    walk, outputs = _walked(_Walk, model, source, _options(graph))
     nodes, needed = _live(walk, outputs)
     values = {name: value for name in needed if (value := _value(walk, name, source)) is not None}
     roots = {name: each.root for name, each in walk.constants.items()}
     inputs = {name: kind for name, kind in walk.binding.inputs.items() if name in needed}
     left = tuple(node for node in nodes if not all(name in values for name in filter(None, node.outputs)))
-    return Program(source.file, source.opsets, left, values, roots, inputs, outputs)
+    imported, _ = _walked(Walk, model, source, _options(graph))
+    ops = _op_names(walk.reached, [*imported.reached, *_inside(imported.bodies)], source)
+    elements = {name: kind.element for name, kind in walk.types.items()}
+    dequantized = {node.outputs[0]: node for node in nodes if node.op_type == "DequantizeLinear"}
+    return Program(source.file, source.opsets, left, ops, values, roots, dequantized, elements, inputs, outputs)
+
+
+def _inside(bodies: Mapping[str, Body], seen: frozenset[str] = frozenset()) -> list[tuple[Node, bool]]:
+    """The nodes of loop bodies, those of loops inside of them included; inner ones know the outer ones, too."""
+    found = []
+    for name in bodies.keys() - seen:
+        plain = bodies[name].plain
+        found += [(node, True) for node in plain.nodes]
+        found += _inside(plain.bodies, seen | bodies.keys())
+    return found
+
+
+def _op_names(
+    written: Sequence[tuple[Node, bool]], imported: Sequence[tuple[Node, bool]], source: Source
+) -> dict[str, str]:
+    """By the name of each node as written out, that of its op: the node of the importer that has the same proto."""
+    names: dict[int, list[str]] = {}
+    for node, _ in imported:
+        names.setdefault(id(node.proto), []).append(node.name)
+    steps: dict[int, list[Node]] = {}
+    for node, _ in written:
+        if id(node.proto) in names:
+            steps.setdefault(id(node.proto), []).append(node)
+    found: dict[str, str] = {}
+    for key, nodes in steps.items():
+        each, rest = divmod(len(nodes), len(names[key]))
+        if rest:
+            raise UnsupportedError("runs in loops inside of each other whose steps differ, which is not emulated",
+                                   file=source.file, field=str(nodes[0]))  # fmt: skip
+        found.update((node.name, names[key][place // each]) for place, node in enumerate(nodes))
+    return found
 
 
 def _options(graph: Graph) -> ImportOptions:
@@ -107,15 +152,17 @@ def _options(graph: Graph) -> ImportOptions:
     return ImportOptions(**given | {"allow_zero_cost": frozenset(given.get("allow_zero_cost", ()))})
 
 
-def _walked(model: Any, source: Source, options: ImportOptions) -> tuple[_Walk, tuple[str, ...]]:
+_W = TypeVar("_W", bound=Walk)
+
+
+def _walked(kind: type[_W], model: Any, source: Source, options: ImportOptions) -> tuple[_W, tuple[str, ...]]:
     if options.measure_shapes:
         raise UnsupportedError("has shapes that only a run tells, which are not emulated", file=source.file,
                                field="measure_shapes", remedy="fix them with shapes or values")  # fmt: skip
     stored = {each.name for each in model.graph.initializer} | set(options.values)
     support = Support(model.graph, source, options.allow_zero_cost, stored)
     binding = bind_inputs(model.graph, source, dict(options.shapes), dict(options.values), options.batch)
-    walk = _Walk(source, binding, support, options, {})
-    walk.stored_protos = {}
+    walk = kind(source, binding, support, options, {})
     scope: Scope = ChainMap()
     walk.inputs(scope)
     wanted = [text(each.name) for each in model.graph.output]

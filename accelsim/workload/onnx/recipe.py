@@ -15,11 +15,14 @@ __all__ = ["file_recipe", "spread_few_bits"]
 
 NAME = "file"
 
+_LEAST_FLOAT_BITS = 16
+"""A float model with narrower values is a quantised one."""
+
 # They quantise their float operand on the way in.
 _DYNAMIC = frozenset({"DynamicQuantizeLSTM", "DynamicQuantizeMatMul"})
 
 
-def spread_few_bits(ops: Iterable[Op], tensors: dict[str, Tensor], few_bits: Mapping[str, int]) -> None:
+def spread_few_bits(ops: Iterable[Op], tensors: dict[str, Tensor], few_bits: Mapping[str, int | str]) -> None:
     """Let what only moves data keep the few bits of the values that it moves; ``tensors`` are changed."""
     few = {name for name in few_bits if name in tensors}
     for op in ops if few else ():
@@ -36,7 +39,7 @@ def file_recipe(ops: Iterable[Op], tensors: Mapping[str, Tensor]) -> PrecisionRe
     An op whose two operands are integers computes in the wider of their formats, any other in that of its data.
     """
     formats = dict(_formats(tuple(ops), tensors))
-    if not any(isinstance(FORMATS[name].element, Integer) for name in formats.values()):
+    if not any(isinstance(FORMATS[name].element, Integer) or _narrow(name) for name in formats.values()):
         return None
     default, _ = Counter(formats.values()).most_common(1)[0]
     patterns = tuple((name, each) for name, each in formats.items() if each != default)
@@ -64,6 +67,10 @@ def _computed(data: str, weight: str) -> str:
     if _integer(data, weight) or not (_integer(data) or _integer(weight)):
         return max((data, weight), key=lambda name: FORMATS[name].element.bits)
     return weight if _integer(data) else data
+
+
+def _narrow(name: str) -> bool:
+    return FORMATS[name].element.bits < _LEAST_FLOAT_BITS
 
 
 def _integer(*names: str) -> bool:

@@ -10,7 +10,12 @@ from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
-from accelsim.workload.onnx import branches, loops, sequences  # noqa: F401  (they register what the walk does there)
+from accelsim.workload.onnx import (  # noqa: F401  (they register what the walk does there)
+    branches,
+    loops,
+    optionals,
+    sequences,
+)
 from accelsim.workload.onnx.bind import Binding
 from accelsim.workload.onnx.model import Plain, Source, TensorType, text
 from accelsim.workload.onnx.names import Scope

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 
 from accelsim.errors import UnsupportedError
 from accelsim.workload.onnx.attributes import Attributes
@@ -158,4 +159,5 @@ def stacked(walk: Walk, parts: tuple[str, ...], name: str, axis: int, where: str
         walk.add_constant(name, array_constant(name, joined))
         return
     walk.types[name] = TensorType(kinds[0].element, (*shapes[0][:axis], total, *shapes[0][axis + 1 :]))
-    walk.append(walk.made("ConcatFromSequence", name, parts, (name,)))
+    proto = onnx.helper.make_node("ConcatFromSequence", parts, [name], axis=axis, new_axis=int(new_axis))
+    walk.append(walk.made("ConcatFromSequence", name, parts, (name,), proto))

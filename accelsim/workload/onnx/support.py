@@ -13,12 +13,13 @@ from accelsim.workload.onnx.read import subgraphs
 __all__ = ["Support", "live_nodes", "reads", "standard_domain"]
 
 # Replaced while the model is resolved: by a constant, a branch, steps of a loop, the tensors of a sequence.
-_SUBGRAPHS = frozenset({"If", "Loop", "Scan"})
+_SUBGRAPHS = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _SEQUENCES = frozenset(
     {"ConcatFromSequence", "SequenceAt", "SequenceConstruct", "SequenceEmpty", "SequenceErase", "SequenceInsert",
      "SequenceLength", "SplitToSequence"}
 )  # fmt: skip
-_REPLACED = frozenset({"Constant", "Shape", "Size"}) | _SUBGRAPHS | _SEQUENCES
+_OPTIONALS = frozenset({"Optional", "OptionalGetElement", "OptionalHasElement"})
+_REPLACED = frozenset({"Constant", "Shape", "Size"}) | _SUBGRAPHS | _SEQUENCES | _OPTIONALS
 
 
 class Support:

@@ -19,6 +19,7 @@ from accelsim.workload.onnx.model import Body, Node, OpenShapeError, Plain, Sour
 from accelsim.workload.onnx.names import Names, Scope
 from accelsim.workload.onnx.options import ImportOptions
 from accelsim.workload.onnx.read import subgraphs
+from accelsim.workload.onnx.storage import FLOATS
 from accelsim.workload.onnx.support import Support, live_nodes, reads, standard_domain
 
 __all__ = ["CONTROL", "Budget", "Control", "Walk", "controls"]
@@ -33,7 +34,8 @@ _RANDOM = frozenset(
 
 # Quantisers of other domains, which leave a constant the stored tensor that it is.
 _QUANTISERS = {("com.microsoft", "DequantizeLinear"), ("com.microsoft", "QuantizeLinear")}
-_QONNX = {(domain, op_type) for domain in QONNX_DOMAINS for op_type in ("Quant", "IntQuant", "BipolarQuant", "Trunc")}
+_QONNX_TYPES = ("Quant", "IntQuant", "BipolarQuant", "Trunc", "FloatQuant")
+_QONNX = {(domain, op_type) for domain in QONNX_DOMAINS for op_type in _QONNX_TYPES}
 
 _EVALUATE_EVERY = 100  # depth at which lazy constants are computed, so that their recursion stays shallow
 
@@ -85,6 +87,9 @@ class Walk:
         outer: the walk in whose node this one stands.
     """
 
+    rolls = True
+    """Whether a loop whose steps are alike becomes one body; else all steps are written out."""
+
     def __init__(
         self, source: Source, binding: Binding, support: Support, options: ImportOptions,
         measured: Mapping[str, TensorType], outer: Walk | None = None,
@@ -99,7 +104,7 @@ class Walk:
         self.constants: MutableMapping[str, Constant] = _layer(outer and outer.constants)
         self.untyped: MutableMapping[str, Node] = _layer(outer and outer.untyped)
         self.sequences: MutableMapping[str, tuple[str, ...]] = _layer(outer and outer.sequences)
-        self.few_bits: MutableMapping[str, int] = _layer(outer and outer.few_bits)
+        self.few_bits: MutableMapping[str, int | str] = _layer(outer and outer.few_bits)
         self.bodies: MutableMapping[str, Body] = _layer(outer and outer.bodies)
 
     def trial(self) -> Walk:
@@ -231,8 +236,11 @@ class Walk:
                 self.add_constant(name, fold.constant(index, kind))
 
     def quantised(self, node: Node) -> None:
-        """The bits of a QONNX quantiser's values: those of the stored tensor, where that is what it quantises."""
-        place = {"BipolarQuant": None, "Trunc": 4}.get(node.op_type, 3)
+        """Bits or format of a QONNX quantiser's values: those of the stored tensor, where that is what it quantises."""
+        if node.op_type == "FloatQuant":
+            self.few_bits[self.root_of(node.outputs[0])] = self.float_format(node)
+            return
+        place = {"BipolarQuant": None, "Trunc": len(node.inputs) - 1}.get(node.op_type, 3)  # last in both versions
         bits = 1.0
         if place is not None:
             found = self.known_value(node.inputs[place]) if place < len(node.inputs) else None
@@ -241,9 +249,22 @@ class Walk:
             raise UnsupportedError(
                 "needs a constant number of bits from 1 to 64", file=self.source.file, field=str(node)
             )
-        made = node.outputs[0]
-        constant = self.constants.get(made)
-        self.few_bits[constant.root if constant else made] = int(bits)
+        self.few_bits[self.root_of(node.outputs[0])] = int(bits)
+
+    def root_of(self, name: str) -> str:
+        """The stored tensor that a constant was made from; any other tensor is itself."""
+        constant = self.constants.get(name)
+        return constant.root if constant else name
+
+    def float_format(self, node: Node) -> str:
+        """The format of a FloatQuant's values, from its bits of exponent and mantissa."""
+        found = [self.known_value(name) for name in node.inputs[2:4]]
+        sizes = tuple(float(each.reshape(-1)[0]) for each in found if each is not None and each.size == 1)
+        if sizes not in FLOATS:
+            rule = f"makes floats of (exponent, mantissa) bits {sizes}, and no format is like that"
+            remedy = f"use one of {', '.join(sorted(FLOATS.values()))}, with constant widths"
+            raise UnsupportedError(rule, file=self.source.file, field=str(node), remedy=remedy)
+        return FLOATS[sizes]
 
     def keep(self, node: Node, declared: Mapping[str, Any], measured: Mapping[str, TensorType]) -> None:
         """A node that stays: its outputs get the inferred types, else those that the file declares or a run found."""

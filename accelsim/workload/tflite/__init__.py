@@ -22,7 +22,7 @@ def from_tflite(
     path: str | PathLike[str],
     *,
     allow_zero_cost: Collection[str] = (),
-    branches: Mapping[str, str] | None = None,
+    branches: Mapping[str, str | float] | None = None,
 ) -> Graph:
     """The workload graph of a TFLite model.
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from accelsim.errors import UnknownNameError, UnsupportedError
 from accelsim.workload.graph import Graph
 from accelsim.workload.onnx.recipe import file_recipe
 from accelsim.workload.ops import Op
+from accelsim.workload.outcomes import TAKEN
 from accelsim.workload.tflite.read import read_model
 from accelsim.workload.tflite.walk import Walk
 
 __all__ = ["converted"]
 
 
-def converted(path: Path, allowed: frozenset[str], branches: dict[str, str]) -> Graph:
+def converted(path: Path, allowed: frozenset[str], branches: Mapping[str, str | float]) -> Graph:
     """`from_tflite` with its defaults filled in."""
     model = read_model(path)
     walk = Walk(model, allowed, branches)
@@ -22,8 +24,8 @@ def converted(path: Path, allowed: frozenset[str], branches: dict[str, str]) -> 
     top = model.subgraphs[0]
     inputs = [walk.name(0, index) for index in top.inputs if index >= 0]
     walk.run(0)
-    for name in branches.keys() - walk.asked - {"*"}:
-        raise UnknownNameError("IF of this model", name, walk.asked, file=path, field="branches")
+    for name in branches.keys() - walk.asked.keys() - walk.branching() - {"*"}:
+        raise UnknownNameError("IF of this model", name, walk.branching(), file=path, field="branches")
     outputs = tuple(dict.fromkeys((*(walk.name(0, i) for i in top.outputs if i >= 0), *walk.kept)))
     ops = _live(walk.ops, outputs)
     used = dict.fromkeys((*inputs, *(name for op in ops for name in (*op.inputs, *op.outputs)), *outputs))
@@ -34,7 +36,9 @@ def converted(path: Path, allowed: frozenset[str], branches: dict[str, str]) -> 
         raise UnsupportedError("computes nothing that depends on its inputs", file=path)
     recipe = file_recipe(ops, tensors)
     batch = next((tensors[name].shape[0] for name in given if tensors[name].role != "state" and tensors[name].shape), 1)
-    return Graph(path.stem, tuple(ops), tensors, given, outputs, batch, recipes={recipe.name: recipe} if recipe else {})
+    facts = {f"{TAKEN}{name}": word for name, word in walk.asked.items()}
+    recipes = {recipe.name: recipe} if recipe else {}
+    return Graph(path.stem, tuple(ops), tensors, given, outputs, batch, recipes=recipes, parameters_used=facts)
 
 
 def _live(ops: list[Op], outputs: tuple[str, ...]) -> list[Op]:

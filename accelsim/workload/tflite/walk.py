@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.workload.graph import Role, Tensor
 from accelsim.workload.ops import Move, Op
+from accelsim.workload.outcomes import checked_choice
 from accelsim.workload.tflite import ops_matrix, ops_move, ops_vector  # noqa: F401  (they register their converters)
 from accelsim.workload.tflite.read import Model, Operator, Stored
 from accelsim.workload.tflite.site import CONVERTERS, Site
@@ -26,14 +28,14 @@ _BRANCHES = ("then", "else", "dearest")
 class Walk:
     """The graph so far. A tensor is named by (subgraph, index); ``constants`` maps constants to what is stored."""
 
-    def __init__(self, model: Model, allowed: frozenset[str], branches: dict[str, str]) -> None:
+    def __init__(self, model: Model, allowed: frozenset[str], branches: Mapping[str, str | float]) -> None:
         self.model, self.allowed, self.branches = model, allowed, branches
         self.tensors: dict[str, Tensor] = {}
         self.constants: dict[str, str] = {}
         self.ops: list[Op] = []
         self.states: list[str] = []
         self.kept: list[str] = []  # what is assigned to variables, and conditions: outputs that the file does not list
-        self.asked: set[str] = set()
+        self.asked: dict[str, str] = {}  # IFs that were met, and the branch that they took
         self._names: dict[tuple[int, int], str] = {}
         self._taken: set[str] = set()
 
@@ -125,6 +127,12 @@ class Walk:
                     waiting.extend(self._subgraphs(operator))
         return found
 
+    def branching(self) -> set[str]:
+        """Names of all IFs that an execution may meet."""
+        operators = [(number, each) for number in self._reached() for each in self.model.subgraphs[number].operators]
+        return {self.tensor(number, each.outputs[0]).name for number, each in operators
+                if each.kind == "IF" and each.outputs}  # fmt: skip
+
     def _subgraphs(self, operator: Operator) -> tuple[int, int]:
         chosen = operator.options("IfOptions", "ThenSubgraphIndex", "ElseSubgraphIndex") or (-1, -1)
         if not all(0 < index < len(self.model.subgraphs) for index in chosen):
@@ -212,16 +220,15 @@ class Walk:
 
     def _chosen(self, place: str, then: int, other: int) -> int:
         choice = self.branches.get(place, self.branches.get("*"))
-        self.asked.add(place)
         if choice is None:
             remedy = f"choose with branches={{{place!r}: 'then'}} (--branch '{place}=then'), 'else' or 'dearest'"
             raise UnsupportedError("takes a branch that the data decides", file=self.model.file,
                                    field=f"IF that makes {place}", remedy=remedy)  # fmt: skip
-        if choice not in _BRANCHES:
-            raise UnknownNameError("choice of a branch", choice, _BRANCHES, file=self.model.file, field=place)
+        choice = checked_choice(choice, _BRANCHES, self.model.file, place)
         if choice == "dearest":
             first, second = (self._work(index) for index in (then, other))
-            return then if first >= second else other
+            choice = "then" if first >= second else "else"
+        self.asked[place] = choice
         return then if choice == "then" else other
 
     def _work(self, graph: int) -> int:

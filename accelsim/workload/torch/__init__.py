@@ -34,6 +34,8 @@ def from_torch(
     batch: int | None = None,
     name: str | None = None,
     allow_zero_cost: Collection[str] = (),
+    branches: Mapping[str, str | float] | None = None,
+    trips: Mapping[str, int] | None = None,
 ) -> Graph:
     """The workload graph of a torch module.
 
@@ -53,6 +55,9 @@ def from_torch(
             size of that dimension, or 1 where none is open.
         name: of the graph; by default the module's class, or the file's stem.
         allow_zero_cost: operators (``foo``, ``ns::foo`` or ``ns::foo.overload``) to treat as views that cost nothing.
+        branches: what a `torch.cond` that the data decides takes, by node name ("*": every other): ``"then"``,
+            ``"else"`` or ``"dearest"``, the one with more MACs.
+        trips: how often a `while_loop` runs, by node name ("*": every other).
 
     Raises:
         InputError: the file or program is not consistent, or ``shapes`` or ``batch`` do not fit it.
@@ -66,4 +71,5 @@ def from_torch(
     allowed = frozenset([allow_zero_cost] if isinstance(allow_zero_cost, str) else allow_zero_cost)
     export = {"example_inputs": example_inputs, "kwargs": kwargs, "dynamic_shapes": dynamic_shapes}
     source = str(module) if isinstance(module, PathLike) else module
-    return import_program(source, export, dict(shapes or {}), batch, name, allowed)
+    choices = dict(branches or {}), dict(trips or {})
+    return import_program(source, export, dict(shapes or {}), batch, name, allowed, *choices)

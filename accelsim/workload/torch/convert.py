@@ -6,8 +6,17 @@ from collections import Counter
 from collections.abc import Callable
 
 from accelsim.workload.graph import Graph, Role, Tensor
-from accelsim.workload.ops import Move, Op, Recurrent
-from accelsim.workload.torch import ops_attention, ops_einsum, ops_matrix, ops_recurrent, ops_vector  # noqa: F401
+from accelsim.workload.onnx.recipe import file_recipe
+from accelsim.workload.ops import Op
+from accelsim.workload.states import state_inputs
+from accelsim.workload.torch import (  # noqa: F401  (they register their converters)
+    ops_attention,
+    ops_einsum,
+    ops_matrix,
+    ops_recurrent,
+    ops_transform,
+    ops_vector,
+)
 from accelsim.workload.torch.names import unique
 from accelsim.workload.torch.ops_move import zero_cost as zero_cost_view
 from accelsim.workload.torch.plain import Plain, PlainCall
@@ -42,13 +51,17 @@ def convert(plain: Plain, *, name: str, zero_cost: Callable[[PlainCall], bool]) 
             roles.setdefault(value.name, "weight" if value.origin == "parameter" else "constant")
             kinds.setdefault(value.name, value.stored)
     inputs = tuple(value.name for value in plain.inputs)
-    roles.update(dict.fromkeys(_states(ops, inputs), "state"))
+    roles.update(dict.fromkeys(state_inputs(ops, inputs), "state"))
     roles.update(dict.fromkeys((each for each in inputs if each in plain.states), "state"))
     outputs = tuple(dict.fromkeys(value.name for value in plain.outputs))
     used = dict.fromkeys((*inputs, *(each for op in ops for each in (*op.inputs, *op.outputs)), *outputs))
     tensors = {each: _tensor(each, kinds[each], roles.get(each, "activation")) for each in used}
-    facts = _covered(plain, zero_cost, ops)
-    return Graph(name, tuple(ops), tensors, inputs, outputs, plain.batch, parameters_used=facts)
+    facts = {**_covered(plain, zero_cost, ops), **plain.facts}
+    recipe = file_recipe(ops, tensors)
+    return Graph(
+        name, tuple(ops), tensors, inputs, outputs, plain.batch, parameters_used=facts,
+        recipes={recipe.name: recipe} if recipe else {},
+    )  # fmt: skip
 
 
 def _tensor(name: str, kind: TensorType, role: Role) -> Tensor:
@@ -83,22 +96,3 @@ def _op_names(calls: tuple[PlainCall, ...]) -> list[str]:
         name = call.module if alone else f"{call.module}.{call.name}".lstrip(".")
         names.append(unique(name, taken))
     return names
-
-
-def _states(ops: list[Op], inputs: tuple[str, ...]) -> set[str]:
-    """Graph inputs that reach the initial state of a recurrent layer without any arithmetic on the way."""
-    producers = {output: op for op in ops for output in op.outputs}
-    found: set[str] = set()
-    seen: set[str] = set()
-    waiting = [name for op in ops if isinstance(op, Recurrent) for name in op.inputs[3:]]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        op = producers.get(name)
-        if name in inputs:
-            found.add(name)
-        elif isinstance(op, Move):
-            waiting.extend(op.inputs)
-    return found

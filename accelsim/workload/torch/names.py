@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["INLINED", "RANDOM", "SIZE_ONLY", "functional_key", "module_path", "unique"]
+__all__ = ["COND", "INLINED", "RANDOM", "SIZE_ONLY", "functional_key", "module_path", "unique"]
+
+COND = "higher_order::cond"
 
 # Higher-order operators that run their subgraph once, under another mode.
 INLINED = frozenset(

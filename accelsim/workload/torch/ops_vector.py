@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, log2, prod
 
 from accelsim.workload.torch.plain import Value
@@ -86,11 +87,29 @@ def _operands(site: Site) -> tuple[str, ...]:
     return tuple(_operand(site, value) for value in site.call.tensors() if value.type.elements)
 
 
+_COMPLEX = {"abs": ("complex_abs", 1), "add": ("add", 2), "cast": ("cast", 2), "neg": ("neg", 2), "sub": ("sub", 2),
+            "where": ("where", 1)}  # fmt: skip
+"""Functions of complex operands: what they are then, and how often for each result."""
+
+
 def _elementwise(function: str) -> Converter:
     def convert(site: Site) -> None:
-        site.elementwise(function, _operands(site))
+        _write(site, function, _operands(site))
 
     return convert
+
+
+def _write(site: Site, function: str, operands: Sequence[str]) -> None:
+    """One result an element; complex ones by the arithmetic of their parts."""
+    both = [value.type.dtype.startswith("complex") for value in site.call.tensors()]
+    if not any(both):
+        site.elementwise(function, operands)
+        return
+    known = _COMPLEX | {"mul": ("complex_mul", 1) if sum(both) > 1 else ("mul", 2)}
+    if function not in known:
+        raise site.unsupported(f"computes {function} of complex numbers", remedy="write it on their real parts")
+    name, each = known[function]
+    site.elementwise(name, operands, elements=site.out().elements * each)
 
 
 def _reduce(function: str) -> Converter:
@@ -161,7 +180,7 @@ def _add(site: Site) -> None:
     if site.argument("alpha", 1) != 1 and len(operands) == 2:
         other = site.tensor("other")
         operands[1] = site.elementwise("mul", (operands[1],), kind=other.type, suffix="scale")
-    site.elementwise("add" if site.key == "add" else "sub", operands)
+    _write(site, "add" if site.key == "add" else "sub", operands)
 
 
 @converts("pow")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from accelsim.workload.torch.program import Program, TensorType
@@ -58,7 +58,8 @@ class PlainCall:
 class Plain:
     """A program in plain form: every size known, no subgraphs, no writes in place, nothing that no output needs.
 
-    ``states`` are stored tensors or inputs that the program writes: what they become is among the outputs.
+    ``states`` are stored tensors or inputs that the program writes: what they become is among the outputs. ``facts``
+    are what was decided on the way, for provenance.
     """
 
     program: Program
@@ -67,6 +68,7 @@ class Plain:
     outputs: tuple[Value, ...]
     states: frozenset[str]
     batch: int
+    facts: Mapping[str, str | int] = field(default_factory=dict)
 
 
 def tensors_in(argument: Resolved) -> Iterator[Value]:

@@ -146,6 +146,12 @@ class Site:
         self._roles[name] = "weight"
         return name
 
+    def table(self, suffix: str, kind: TensorType) -> str:
+        """A new constant that this call brings, such as coordinates."""
+        name = self.intermediate(suffix, kind)
+        self._roles[name] = "constant"
+        return name
+
     def intermediate(self, suffix: str, kind: TensorType) -> str:
         """A new tensor between ops that this call becomes."""
         name = f"{self.name}:{suffix}"

@@ -37,13 +37,17 @@ SLICES = {
     "chunk": "split", "diagonal": "slice", "hsplit": "split", "narrow": "slice", "select": "slice", "slice": "slice",
     "split": "split", "split_with_sizes": "split", "tensor_split": "split", "unbind": "split",
     "unsafe_chunk": "split", "unsafe_split": "split", "unsafe_split_with_sizes": "split", "vsplit": "split",
-    "unfold": "unfold", "as_strided": "slice", "view_again": "slice",
+    "real": "slice", "imag": "slice", "unfold": "unfold", "as_strided": "slice", "view_again": "slice",
 }  # fmt: skip
 
 VIEWS = {**_WHOLE, **MAYBE_COPIES, **SLICES, "meshgrid": "expand", "broadcast_tensors": "expand"}
 """Operator to the function of its `Move`."""
 
-ROOTED = frozenset({*_WHOLE, *MAYBE_COPIES, "clone"})
+_DEQUANTISERS = frozenset(
+    f"quantized_decomposed::dequantize_per_{each}" for each in ("tensor", "channel", "token", "channel_group")
+)
+
+ROOTED = frozenset({*_WHOLE, *MAYBE_COPIES, *_DEQUANTISERS, "clone"})
 """Operators through which a stored tensor is still the tensor that the program stores."""
 
 

@@ -8,10 +8,11 @@ each run. Views of a parameter are the parameter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from accelsim.workload.torch.bind import Binding
+from accelsim.workload.torch.control import CONTROL
 from accelsim.workload.torch.names import INLINED, RANDOM, SIZE_ONLY, functional_key, module_path, unique
 from accelsim.workload.torch.plain import Origin, Plain, PlainCall, Resolved, Value, tensors_in
 from accelsim.workload.torch.program import (
@@ -28,7 +29,7 @@ from accelsim.workload.torch.program import (
 from accelsim.workload.torch.sizes import UnboundSizeError, evaluate
 from accelsim.workload.torch.views import ROOTED, SLICES, VIEWS, copies
 
-__all__ = ["walk"]
+__all__ = ["Held", "Scope", "Walk", "walk"]
 
 
 @dataclass(slots=True)
@@ -47,30 +48,39 @@ class _Cell:
 
 _OVERWRITES = frozenset({"copy", "fill", "zero"})
 
-_Held = _Cell | bool | int | float | str | None
-_Scope = dict[str, _Held]
+Held = _Cell | bool | int | float | str | None
+Scope = dict[str, Held]
 
 
-def walk(program: Program, binding: Binding) -> Plain:
+def walk(
+    program: Program, binding: Binding, branches: Mapping[str, str | float] | None = None,
+    trips: Mapping[str, int] | None = None,
+) -> Plain:  # fmt: skip
     """The plain form of a program whose sizes are bound.
+
+    ``branches`` says what a `torch.cond` takes, ``trips`` how often a `while_loop` runs, by their names.
 
     Raises:
         InputError: a size that the data decides, or a program that does not hold together.
         UnsupportedError: subgraphs that the data chooses between or repeats.
     """
-    found = _Walk(program, binding, frozenset(), frozenset())
+    found = Walk(program, binding, dict(branches or {}), dict(trips or {}), frozenset(), frozenset())
     found.run()
     overlapping, states = found.overlapping(), frozenset(found.states)
     if overlapping or states:  # only now is it known which stored tensors change, and which are read twice
-        found = _Walk(program, binding, overlapping, states)
+        found = Walk(program, binding, dict(branches or {}), dict(trips or {}), overlapping, states)
         found.run()
     return found.plain()
 
 
 @dataclass
-class _Walk:
+class Walk:
+    """What is known so far: the calls kept, and what the names of the program stand for."""
+
     program: Program
     binding: Binding
+    branches: Mapping[str, str | float]
+    trips: Mapping[str, int]
     undivided: frozenset[str]  # stored tensors whose parts are read out of them by moves
     changing: frozenset[str]  # stored tensors that the program writes
     calls: list[PlainCall] = field(default_factory=list)
@@ -80,10 +90,14 @@ class _Walk:
     states: set[str] = field(default_factory=set)
     parts: dict[str, dict[str, int]] = field(default_factory=dict)
     where: str = ""
+    path: str = ""  # of the subgraph, for the names of what chooses in it
+    facts: dict[str, str | int] = field(default_factory=dict)
+    repeated: int = 0  # calls written more often than the program writes them
+    conditions: list[Value] = field(default_factory=list)
 
     def run(self) -> None:
         """Walk the program."""
-        scope: _Scope = {}
+        scope: Scope = {}
         given: dict[str, _Cell] = {}
         for each in self.program.inputs:
             kind = self.program.body.values.get(each.name)
@@ -100,7 +114,7 @@ class _Walk:
             if cell.writes:
                 self.states.add(before[name])
                 returned.append(self.read(cell))
-        self.outputs = list({value.name: value for value in returned}.values())
+        self.outputs = list({value.name: value for value in (*returned, *self.conditions)}.values())
 
     def given(self, each: ProgramInput, symbolic: SymbolicTensor) -> Value:
         """The tensor that an input of the program is."""
@@ -167,15 +181,17 @@ class _Walk:
 
     # Calls
 
-    def body(self, body: Body, scope: _Scope) -> list[Resolved]:
+    def body(self, body: Body, scope: Scope) -> list[Resolved]:
         for call in body.calls:
             if call.target in INLINED:
                 self.inline(call, scope)
+            elif call.target in CONTROL:
+                CONTROL[call.target](self, call, scope)
             else:
                 self.call(call, body, scope)
         return [self.resolved(each, scope) for each in body.outputs]
 
-    def inline(self, call: Call, scope: _Scope) -> None:
+    def inline(self, call: Call, scope: Scope) -> None:
         """The calls of a subgraph that only sets a mode (no gradients, a default type)."""
         arguments = list(call.arguments.values())
         place = next((i for i, each in enumerate(arguments) if isinstance(each, Body)), None)
@@ -183,20 +199,48 @@ class _Walk:
             raise self.program.source.error("has no subgraph", f"node {call.name}")
         inner = arguments[place]
         assert isinstance(inner, Body)
-        inside: _Scope = {}
-        for read, argument in zip(inner.inputs, arguments[place + 1 :], strict=False):
-            inside[read] = self.held(argument, scope)
-        self.body(inner, inside)
-        for made, argument in zip(call.outputs, inner.outputs, strict=False):
-            if made:
-                scope[made] = self.held(argument, inside)
+        operands = [self.held(each, scope) for each in arguments[place + 1 :]]
+        self.bind(call, self.enter(inner, operands), scope)
 
-    def held(self, argument: Argument, scope: _Scope) -> _Held:
+    def enter(self, inner: Body, operands: Iterable[Held]) -> list[Held]:
+        """Walk a subgraph in place of the call that runs it; what it returns."""
+        inside: Scope = dict(zip(inner.inputs, operands, strict=False))
+        self.body(inner, inside)
+        return [self.held(each, inside) for each in inner.outputs]
+
+    @staticmethod
+    def bind(call: Call, results: Iterable[Held], scope: Scope) -> None:
+        """Let the outputs of a call be ``results``."""
+        for made, held in zip(call.outputs, results, strict=False):
+            if made:
+                scope[made] = held
+
+    @staticmethod
+    def cell(value: Value) -> Held:
+        """A place that holds ``value``."""
+        return _Cell(value)
+
+    def value(self, argument: Argument, scope: Scope, call: Call) -> Value:
+        """The tensor that a call reads."""
+        return self.value_of(self.held(argument, scope), call)
+
+    def value_of(self, held: Held, call: Call) -> Value:
+        if not isinstance(held, _Cell):
+            rule = "takes or makes a number where only tensors are modelled"
+            raise self.program.source.error(rule, f"node {call.name}")
+        return self.read(held)
+
+    def decides(self, held: Held) -> None:
+        """Note what a branch or loop is decided by: it is computed, whatever the user says of the outcome."""
+        if isinstance(held, _Cell) and (value := self.read(held)).origin == "data":
+            self.conditions.append(value)
+
+    def held(self, argument: Argument, scope: Scope) -> Held:
         if isinstance(argument, Ref):
             return scope.get(argument.name)
         return argument if isinstance(argument, bool | int | float | str) else None
 
-    def resolved(self, argument: Argument, scope: _Scope) -> Resolved:
+    def resolved(self, argument: Argument, scope: Scope) -> Resolved:
         if isinstance(argument, Ref):
             if argument.name not in scope:
                 raise self.program.source.error(f"is read before it is made ({self.where})", argument.name)
@@ -206,7 +250,7 @@ class _Walk:
             return tuple(self.resolved(each, scope) for each in argument)
         return None if isinstance(argument, Body) else argument
 
-    def call(self, call: Call, body: Body, scope: _Scope) -> None:
+    def call(self, call: Call, body: Body, scope: Scope) -> None:
         kinds = {name: body.values.get(name) for name in call.outputs if name}
         for name in kinds:
             if not isinstance(kinds[name], SymbolicTensor):
@@ -234,7 +278,7 @@ class _Walk:
                 cell.version = cell.base.writes
                 cell.way = (*source.way, key, *(str(call.arguments[each]) for each in call.arguments if each != "self"))
 
-    def copied(self, target: _Cell, source: _Held) -> bool:
+    def copied(self, target: _Cell, source: Held) -> bool:
         """Whether a copy into a view is done without a call: onto itself, or straight into the base."""
         if not isinstance(source, _Cell) or target.base is None:
             return False
@@ -316,7 +360,8 @@ class _Walk:
                 needed.update(value.name for value in call.tensors())
         inputs = tuple(value for value in self.inputs if value.name in needed)
         states = frozenset(self.states)
-        return Plain(self.program, tuple(live[::-1]), inputs, tuple(self.outputs), states, self.binding.batch)
+        return Plain(self.program, tuple(live[::-1]), inputs, tuple(self.outputs), states, self.binding.batch,
+                     self.facts)  # fmt: skip
 
 
 def _origin(reads: tuple[Value, ...], key: str) -> Origin:

@@ -68,3 +68,21 @@ def network(folder: Path, batch: int | str = 1) -> Path:
         "b3": random.standard_normal(10),
     }  # fmt: skip
     return saved(folder, nodes, {"x": (batch, 3, 12, 12)}, ["y"], weights)
+
+
+def one_node(
+    folder: Path, node: Any, inputs: dict[str, Any], weights: dict[str, Any] | None = None, opset: int = 17,
+    domain: str = "com.microsoft",
+) -> Path:  # fmt: skip
+    """A model of one node that is given arrays of the types and shapes of ``inputs``."""
+    infos = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+        for name, x in inputs.items()
+    ]
+    stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in (weights or {}).items()]
+    outputs = [helper.make_tensor_value_info(name, FLOAT, None) for name in node.output if name]
+    graph = helper.make_graph([node], "model", infos, outputs, stored)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid(domain, 1)]
+    path = folder / "model.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
+    return path

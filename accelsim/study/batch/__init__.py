@@ -1,0 +1,6 @@
+"""Many designs of one architecture at once: the same figures as one `simulate` of each, row by row, exactly."""
+
+from accelsim.study.batch.evaluate import evaluate_batch
+from accelsim.study.batch.records import METRICS, BatchResult
+
+__all__ = ["METRICS", "BatchResult", "evaluate_batch"]

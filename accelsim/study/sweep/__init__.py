@@ -1,0 +1,1 @@
+"""Sweeps: many designs from one file, evaluated, stored and searched."""

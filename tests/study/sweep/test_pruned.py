@@ -1,0 +1,142 @@
+"""Pruned search: its bounds hold, its front is that of brute force, and it says truly what it left out."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import accelsim
+from accelsim.errors import InfeasibleError
+from accelsim.hardware.load import load_architecture
+from accelsim.pipeline import evaluate
+from accelsim.study.sweep.api import sweepable
+from accelsim.study.sweep.designs import Evaluator
+from accelsim.study.sweep.strategies.boxes import BETTER, Floors, Orders, boxes_of
+from accelsim.study.sweep.strategies.pruned import BOUNDED, TOLERANCE
+from accelsim.workload.load import load_workload
+
+PATHS = sorted({path.replace("clocks.*", "clocks.core") for path in BETTER})
+AXES = {
+    "array.rows": [8, 16, 32],
+    "array.dataflows": [["weight_stationary"], ["output_stationary"]],
+    "memory.dram.bandwidth_bytes_per_s": {"low": 1e9, "high": 64e9, "steps": 4, "scale": "log"},
+    "scratchpad.capacity_bytes": [2048, 8192, 65536, 1048576],
+    "vector.lanes": [8, 64, 16],
+    "memory.dram.latency_s": [1e-7, 5e-7],
+    "array.units.int8.energy_pj_per_mac": [0.1, 0.2],
+    "clocks.core.clock_hz": [5e8, 1e9],
+}
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    name=st.sampled_from(["mlp", "lstm", "resnet-20", "conv", "rnnt"]),
+    architecture=st.sampled_from(["systolic-32x32", "rapid-4core", "mx-npu", "edge-npu"]),
+    path=st.sampled_from(PATHS),
+    factors=st.tuples(st.floats(0.25, 4), st.floats(0.25, 4)),
+)
+def test_more_of_what_is_better_is_never_slower(name, architecture, path, factors):
+    """Every parameter that bounds may lean on, on machines without a power limit."""
+    graph = load_workload(name, audio_s=0.3) if name == "rnnt" else load_workload(name)
+    arch = load_architecture(architecture)
+    nominal = arch.constants()[path].value or 10.0
+    low, high = sorted(nominal * factor for factor in factors)
+    if path == "memory.dram.efficiency":
+        low, high = min(low, 1.0), min(high, 1.0)
+    if path == "vector.lanes":
+        low, high = max(1, round(low)), max(1, round(high))
+    pattern = path.replace("clocks.core", "clocks.*")
+    worse, better = (low, high) if BETTER[pattern] == "more" else (high, low)
+    try:
+        slow = evaluate(graph, arch.override({path: worse})).latency_s
+    except InfeasibleError:
+        return
+    assert evaluate(graph, arch.override({path: better})).latency_s <= slow * (1 + 0.5 * TOLERANCE)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_the_front_is_that_of_brute_force(base, data):
+    names = data.draw(st.lists(st.sampled_from(sorted(AXES)), min_size=2, max_size=4, unique=True))
+    objectives = data.draw(st.lists(st.sampled_from(sorted(BOUNDED)), min_size=1, max_size=3, unique=True))
+    senses = {name: BOUNDED[name] for name in objectives}
+    document = {**base, "axes": {name: AXES[name] for name in names}, "objectives": senses}
+    if data.draw(st.booleans()):
+        document["constraints"] = {"latency_s": {"max": data.draw(st.sampled_from([2e-6, 1e-5, 1e-4]))}}
+    if data.draw(st.booleans()):
+        document["constraints"] = {"area_mm2": {"max": data.draw(st.sampled_from([1.0, 6.0, 20.0]))}}
+    brute = accelsim.sweep(document, workers=1)
+    found = accelsim.sweep({**document, "strategy": {"kind": "pruned", "population": 4}}, workers=1)
+    certificate = found.findings["certificate"]
+    assert certificate["designs"] == len(brute.frame)
+    assert certificate["visited"] == len(found.frame)
+    assert certificate["visited"] + sum(certificate["left_out"].values()) == certificate["designs"]
+    signs = np.array([1.0 if BOUNDED[name] == "min" else -1.0 for name in objectives])
+    every, best = (table[objectives].to_numpy() * signs for table in (brute.pareto, found.pareto))
+    assert (len(every) == 0) == (len(best) == 0)
+    # Nothing in the whole grid is better than what was found by more than the tolerance, and what was found is real.
+    for point in every:
+        assert (best <= point + np.abs(point) * TOLERANCE).all(axis=1).any()
+    for point in best:
+        assert not ((every < point - np.abs(point) * TOLERANCE).all(axis=1)).any()
+
+
+def test_no_design_is_visited_twice(base):
+    document = {**base, "axes": AXES | {"cores": [1, 2]}, "strategy": {"kind": "pruned"},
+                "objectives": {"latency_s": "min", "area_mm2": "min"}}  # fmt: skip
+    found = accelsim.sweep(document, workers=1)
+    axes = [axis.name for axis in found.run.sweep.space.axes]
+    assert not found.frame[axes].astype(str).duplicated().any()
+    certificate = found.findings["certificate"]
+    assert certificate["visited"] + sum(certificate["left_out"].values()) == certificate["designs"] == 9216
+    assert certificate["share"] < 0.1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_floors_are_below_every_design_of_their_box(base, data):
+    sweep = sweepable({**base, "axes": AXES})
+    orders, evaluator = Orders.of(sweep.space), Evaluator(sweep)
+    floors = Floors(evaluator)
+    box = data.draw(st.sampled_from([*boxes_of(orders)][::7]))
+    while box.count > 1 and data.draw(st.booleans()):
+        box = box.halves()[data.draw(st.integers(0, 1))]
+    coordinates = np.array(box.base)
+    for position, first, last in box.ranges:
+        coordinates[position] = orders.orders[position][data.draw(st.integers(first, last))]
+    best, smallest = orders.best(box), orders.smallest(box)
+    table = evaluator.evaluate(np.stack([coordinates, best]))
+    if not table.ok.all():
+        assert not table.ok[0], "where the best corner does not fit, nothing does"
+        return
+    latency_s, least_s = table.metrics["latency_s"]
+    assert floors.latency_s(best) <= least_s <= latency_s * (1 + TOLERANCE)
+    assert floors.area_mm2(smallest) <= table.metrics["area_mm2"][0]
+    assert floors.energy_j(smallest, least_s) <= table.metrics["energy_j"][0] * (1 + TOLERANCE)
+
+
+def test_halves_hold_every_design_once(base):
+    sweep = sweepable({**base, "axes": AXES})
+    orders = Orders.of(sweep.space)
+    boxes = list(boxes_of(orders))
+    assert sum(box.count for box in boxes) == sweep.space.count
+    worse, better = boxes[0].halves()
+    assert worse.count + better.count == boxes[0].count
+    assert orders.best(better).tolist() == orders.best(boxes[0]).tolist()
+    assert len(list(better.singles())) == better.count - 1
+
+
+@pytest.mark.parametrize("name", ["tpu-v1", "systolic-32x32"])
+def test_a_power_limit_has_no_bounds(base, name):
+    document = {
+        **base,
+        "architectures": [name],
+        "precisions": [],
+        "strategy": {"kind": "pruned"},
+        "axes": {"cores": [1, 2]},
+    }
+    if load_architecture(name).description.power_limit_w is None:
+        assert accelsim.sweep(document, workers=1).findings["certificate"]["designs"] == 2
+    else:
+        with pytest.raises(accelsim.InputError, match="power limit"):
+            accelsim.sweep(document)
