@@ -47,7 +47,7 @@ from accelsim.mapping.space import (
     shares,
 )
 
-__all__ = ["search"]
+__all__ = ["all_sides", "divisors_of", "orders_that_differ", "search", "tiling_of"]
 
 _TIE = 2e-9
 """Relative difference of two times beyond which rounding does not decide which is shorter."""
@@ -120,7 +120,7 @@ def _better(new, best):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _orders_that_differ(nm, nn, nk):  # type: ignore[no-untyped-def]
+def orders_that_differ(nm, nn, nk):  # type: ignore[no-untyped-def]
     """Indices of the `ORDERS` that are needed, -1 for none: no other is better than the first of these it is like.
 
     Loops of one trip may stand anywhere, and orders that repeat the same operands cost the same.
@@ -141,7 +141,7 @@ class _Sides(NamedTuple):
 
 
 @njit(cache=True)
-def _sides(p, hw, s, dataflow, ways):  # type: ignore[no-untyped-def]
+def all_sides(p, hw, s, dataflow, ways):  # type: ignore[no-untyped-def]
     """All tiles of one split and dataflow."""
     gm, gn, gk = _granules(p, hw, dataflow)
     whole_k = gk if dataflow == OUTPUT_STATIONARY else _common_multiple(p.kernel_size, hw.rows * hw.reduction_per_pe)
@@ -165,7 +165,7 @@ def _sides(p, hw, s, dataflow, ways):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _tiling(sides, i, j, h, along, channels):  # type: ignore[no-untyped-def]
+def tiling_of(sides, i, j, h, along, channels):  # type: ignore[no-untyped-def]
     """The tile loops of three sizes."""
     m, n, k = sides
     return Tiling(
@@ -193,15 +193,15 @@ def _cycles_left(hw, slower_s, around_s):  # type: ignore[no-untyped-def]
 def _search_orders(p, hw, c, s, sides, at, least, around_s, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every order of one tiling, with each way in which arrays share work."""
     channels, ways = input_channels(p, s.k), sides.n.shape[1] - 2
-    t = _tiling(sides, at[0], at[1], at[2], 0, channels)
-    for order in _orders_that_differ(t.nm, t.nn, t.nk):
+    t = tiling_of(sides, at[0], at[1], at[2], 0, channels)
+    for order in orders_that_differ(t.nm, t.nn, t.nk):
         if order < 0:
             continue
         for along in range(ways):
             new_c = Candidate(
                 c.split_g, c.split_m, c.split_n, c.split_k, c.tile_m, c.tile_n, c.tile_k, order, c.dataflow, along
             )
-            t = _tiling(sides, at[0], at[1], at[2], along, channels)
+            t = tiling_of(sides, at[0], at[1], at[2], along, channels)
             if prune and candidate_s(p, hw, new_c, s, t, least, around_s[0], around_s[1]) > best.time_s * (1 + _TIE):
                 continue
             new = cost(p, hw, new_c, s, t)
@@ -214,7 +214,7 @@ def _search_orders(p, hw, c, s, sides, at, least, around_s, prune, best_c, best)
 def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every tiling and order of one split and dataflow; and how many candidates these are."""
     ways = 1 if hw.arrays == 1 else (3 if s.g > 1 else 2)
-    sides = _sides(p, hw, s, c.dataflow, ways)
+    sides = all_sides(p, hw, s, c.dataflow, ways)
     channels, turns, least_k = input_channels(p, s.k), ceil_div(s.g, hw.arrays), sides.k[0, 3]
     least_begin_s = max(hw.overhead_s, least.latency_s)
     for i in range(len(sides.m)):
@@ -234,7 +234,7 @@ def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-u
                     c.split_g, c.split_m, c.split_n, c.split_k, sides.m[i, 0], sides.n[j, 0], sides.k[h, 0], 0,
                     c.dataflow, ALONG_N,
                 )  # fmt: skip
-                t = _tiling(sides, i, j, h, 0, channels)
+                t = tiling_of(sides, i, j, h, 0, channels)
                 enough_s = best.time_s * (1 + _TIE) if prune else np.inf
                 if too_many_fetches(p, t, least, turns, enough_s):
                     break
@@ -264,7 +264,7 @@ def _search_split(p, hw, c, prune, best_c, best):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def _divisors(number, limit):  # type: ignore[no-untyped-def]
+def divisors_of(number, limit):  # type: ignore[no-untyped-def]
     """All divisors up to ``limit``, in order."""
     low = [each for each in range(1, int(np.sqrt(number)) + 2) if each * each <= number and number % each == 0]
     high = [number // each for each in low[::-1] if each * each < number]
@@ -275,9 +275,9 @@ def _divisors(number, limit):  # type: ignore[no-untyped-def]
 def _search_splits(p, hw, used, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every mapping on ``used`` cores; and how many candidates these are."""
     rows, channels, seen = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), 0
-    for sg in _divisors(used, p.groups):
-        for sm in _divisors(used // sg, rows):
-            for sn in _divisors(used // (sg * sm), p.n):
+    for sg in divisors_of(used, p.groups):
+        for sm in divisors_of(used // sg, rows):
+            for sn in divisors_of(used // (sg * sm), p.n):
                 sk = used // (sg * sm * sn)
                 if sk <= channels:
                     c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, 0, ALONG_N)

@@ -14,10 +14,7 @@ from numba import njit
 
 from accelsim.mapping.contraction import Share, cost
 from accelsim.mapping.schedule import Rates, Work, schedule_s
-from accelsim.mapping.search import _divisors as divisors
-from accelsim.mapping.search import _orders_that_differ as orders_that_differ
-from accelsim.mapping.search import _sides as all_sides
-from accelsim.mapping.search import _tiling as tiling_of
+from accelsim.mapping.search import all_sides, divisors_of, orders_that_differ, tiling_of
 from accelsim.mapping.space import ALONG_N, Candidate, ceil_div, input_channels, shares
 
 __all__ = ["FIELDS", "RATES", "enumerated", "filtered", "longest_path"]
@@ -50,9 +47,9 @@ def enumerated(p, hw):  # type: ignore[no-untyped-def]
     outputs, channels = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size)
     offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     for used in range(hw.cores, 0, -1):
-        for sg in divisors(used, p.groups):
-            for sm in divisors(used // sg, outputs):
-                for sn in divisors(used // (sg * sm), p.n):
+        for sg in divisors_of(used, p.groups):
+            for sm in divisors_of(used // sg, outputs):
+                for sn in divisors_of(used // (sg * sm), p.n):
                     sk = used // (sg * sm * sn)
                     for dataflow in range(3):
                         if sk <= channels and offered[dataflow]:
