@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Discriminator,
     Field,
     StrictBool,
@@ -195,6 +196,11 @@ StrategyDocument = Annotated[
 ]
 
 
+def _kind_alone(data: object) -> object:
+    """A strategy by its name is one with the defaults of its kind."""
+    return {"kind": data} if isinstance(data, str) else data
+
+
 class SweepDocument(Authored):
     """One sweep: where it starts (architectures, workloads, precisions), what varies, and what is looked for."""
 
@@ -209,7 +215,7 @@ class SweepDocument(Authored):
     )
     constraints: dict[str, LimitDocument] = Field(default_factory=dict)
     objectives: dict[str, Literal["min", "max"]] = Field(default={"latency_s": "min", "energy_j": "min"}, min_length=1)
-    strategy: StrategyDocument = Field(default_factory=GridStrategy)
+    strategy: Annotated[StrategyDocument, BeforeValidator(_kind_alone)] = Field(default_factory=GridStrategy)
     accuracy: AccuracyDocument | None = None
     budget: Annotated[StrictInt, Field(ge=1)] | None = None
     seed: Annotated[StrictInt, Field(ge=0)] = 0

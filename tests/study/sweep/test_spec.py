@@ -63,6 +63,8 @@ def test_a_wrong_axis_is_told(base, axes, words):
         ({"objectives": {"sqnr_db": "max"}}, "accuracy: {}"),
         ({"strategy": {"kind": "sobol"}}, "without a budget"),
         ({"strategy": {"kind": "sobl"}, "budget": 8}, "is not a known `kind`"),
+        ({"strategy": "sobl", "budget": 8}, "is not a known `kind`"),
+        ({"strategy": "sobol"}, "without a budget"),
         ({"workloads": ["resnet-19"]}, "Did you mean 'resnet-18'?"),
         ({"architectures": ["systolic-33y2"]}, "architecture"),
         ({"precisions": ["int9"]}, "Did you mean 'int"),
