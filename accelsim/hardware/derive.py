@@ -7,10 +7,6 @@ listed by `Architecture.derived`, in the result, and among its assumptions.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import BaseModel
 
 from accelsim.documents import Constant
 from accelsim.errors import InputError
@@ -54,7 +50,7 @@ def completed(description: DigitalArchitecture, file: object) -> tuple[DigitalAr
         return description, frozenset()
     supplied = derived_constants(description)
     for path in missing:
-        description = _with(description, path.split("."), supplied[path])
+        description = description.with_constant(path, supplied[path])
     return description, frozenset(missing)
 
 
@@ -95,7 +91,7 @@ def derived_constants(arch: DigitalArchitecture) -> dict[str, Constant]:
 def from_tables(arch: DigitalArchitecture) -> DigitalArchitecture:
     """The architecture with all energies and the leakage from the tables, whatever it states itself."""
     for path, constant in derived_constants(arch).items():
-        arch = _with(arch, path.split("."), constant)
+        arch = arch.with_constant(path, constant)
     return arch
 
 
@@ -123,19 +119,3 @@ def _dram_pj_per_byte(arch: DigitalArchitecture) -> tuple[Span, str]:
 
 def _side_mm(area: Span) -> Span:
     return Span(math.sqrt(area.value), math.sqrt(area.low), math.sqrt(area.high))
-
-
-def _with(model: DigitalArchitecture, path: list[str], constant: Constant) -> DigitalArchitecture:
-    """A copy of the description with ``constant`` at ``path``."""
-    changed: DigitalArchitecture = _replaced(model, path, constant)
-    return changed
-
-
-def _replaced(node: Any, path: list[str], constant: Constant) -> Any:
-    if not path:
-        return constant
-    here, rest = path[0], path[1:]
-    if isinstance(node, Mapping):
-        return {**node, here: _replaced(node[here], rest, constant)}
-    assert isinstance(node, BaseModel)
-    return node.model_copy(update={here: _replaced(getattr(node, here), rest, constant)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -49,6 +49,21 @@ class Description(Authored):
     def constants(self) -> dict[str, Constant]:
         """Every constant by its dotted path."""
         return {path: value for path, value in self.parameters().items() if isinstance(value, Constant)}
+
+    def with_constant(self, path: str, constant: Constant) -> Self:
+        """A copy with ``constant`` at a dotted path that exists; nothing is checked."""
+        changed: Self = _replaced(self, path.split("."), constant)
+        return changed
+
+
+def _replaced(node: Any, path: list[str], constant: Constant) -> Any:
+    if not path:
+        return constant
+    here, rest = path[0], path[1:]
+    if isinstance(node, dict):
+        return {**node, here: _replaced(node[here], rest, constant)}
+    assert isinstance(node, Authored)
+    return node.model_copy(update={here: _replaced(getattr(node, here), rest, constant)})
 
 
 def _leaves(node: object, path: str) -> Iterator[tuple[str, object]]:

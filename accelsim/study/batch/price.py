@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from accelsim.cost.digital import Amounts, area, component_j, prices_of
 from accelsim.documents import Constant
@@ -47,7 +45,7 @@ def with_columns(description: DigitalArchitecture, columns: Mapping[str, Column]
     """
     for path, column in columns.items():
         constant = Constant.model_construct(value=column, source="override", low=None, high=None, why=None)
-        description = _replaced(description, path.split("."), constant)
+        description = description.with_constant(path, constant)
     return description
 
 
@@ -86,13 +84,3 @@ def _seconds(makespan_fs: NDArray[np.int64]) -> Column:
     for index in np.flatnonzero(makespan_fs >= _EXACT_FS):
         seconds[index] = fs_to_s(int(makespan_fs[index]))
     return seconds
-
-
-def _replaced(node: Any, path: list[str], constant: Constant) -> Any:
-    if not path:
-        return constant
-    here, rest = path[0], path[1:]
-    if isinstance(node, Mapping):
-        return {**node, here: _replaced(node[here], rest, constant)}
-    assert isinstance(node, BaseModel)
-    return node.model_copy(update={here: _replaced(getattr(node, here), rest, constant)})
