@@ -44,7 +44,10 @@ class Expectation:
         return self.mean("latency_s")
 
     @property
-    def energy_j(self) -> float:
+    def energy_j(self) -> float | None:
+        """Mean energy; None where the kind of hardware has no energy model."""
+        if any(each.estimate.evaluation.energy is None for each in self.outcomes):
+            return None
         return self.mean("energy_j")
 
     @property

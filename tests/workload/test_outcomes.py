@@ -13,7 +13,7 @@ import pytest
 import accelsim
 from accelsim.cli import main
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
-from accelsim.workload.outcomes import load_outcomes
+from accelsim.workload.outcomes import Outcome, load_outcomes
 from tests.workload.onnx_models import branch, node, save, stored, value, weight
 
 ARCH = "systolic-32x32"
@@ -139,3 +139,11 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "shows one outcome" in capsys.readouterr().err
     assert main(["compare", path, ARCH, "--branch", "gate=0.25"]) == 2
     assert "weighs a branch" in capsys.readouterr().err
+
+
+def test_without_an_energy_model_the_mean_energy_is_absent() -> None:
+    graph = accelsim.load_workload("resnet-20", image_size=8)
+    outcomes = [Outcome(0.4, {"a": "then"}, graph), Outcome(0.6, {"a": "else"}, graph)]
+    found = accelsim.expect(outcomes, "alveo-u200", precision="int4")
+    assert json.loads(found.to_json())["expected"]["energy_j"] is None
+    assert found.latency_s > 0
