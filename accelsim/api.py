@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.hardware.load import Architecture, load_architecture
@@ -27,9 +27,13 @@ from accelsim.workload.outcomes import Outcome
 from accelsim.workload.precision import PrecisionArgument
 from accelsim.workload.rewrite import rewrite as rewritten
 
+if TYPE_CHECKING:
+    from accelsim.numerics.analog import NormalSource
+    from accelsim.results.nonidealities import Nonidealities
+
 __all__ = [
     "Comparison", "Emulation", "Expectation", "Result", "Skips", "Sweep", "Validation", "compare", "compare_skips",
-    "emulate", "expect", "from_onnx", "from_torch", "rewrite", "simulate", "sweep", "validate",
+    "emulate", "expect", "from_onnx", "from_torch", "nonidealities", "rewrite", "simulate", "sweep", "validate",
 ]  # fmt: skip
 
 
@@ -158,6 +162,7 @@ def emulate(
     time_s: float | None = None,
     calibration: Inputs | Sequence[Inputs] | None = None,
     quantiser: str | Quantiser | None = None,
+    normals: NormalSource | None = None,
     mapping: Mapping[str, bool] | None = None,
 ) -> Emulation:
     """What a workload computes on an architecture, on the mapping that `simulate` times.
@@ -172,6 +177,8 @@ def emulate(
             None finds them from each tensor at hand.
         quantiser: what range integer activations are spread over, by name (max, percentile:P, mse, sawb, pact:ALPHA,
             fixed:LOW,HIGH) or as a record; None takes those of the recipe, else max.
+        normals: for exact tests, standard normals in place of everything that analog tiles draw: by name, or a function
+            of name and shape, such as `accelsim.numerics.analog.RecordedNormals` (names and shapes: docs/analog.md).
 
     Raises:
         UnsupportedError: a workload without values, or an op whose values are not emulated.
@@ -179,8 +186,44 @@ def emulate(
     """
     options = mapping_options(mapping)
     found = evaluate(_workload(workload, batch), _architecture(architecture), precision, options=options)
-    values = emulated(found, inputs, seed, time_s, calibration=calibration, quantiser=quantiser)
+    values = emulated(
+        found, inputs, seed, time_s, calibration=calibration, quantiser=quantiser, normals=normals
+    )  # fmt: skip
     return Emulation.of(values)
+
+
+def nonidealities(
+    workload: Graph | str | Path,
+    architecture: Architecture | str | Path,
+    inputs: Inputs | None = None,
+    *,
+    precision: PrecisionArgument | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    time_s: float | None = None,
+    repeats: int = 3,
+    calibration: Inputs | Sequence[Inputs] | None = None,
+    quantiser: str | Quantiser | None = None,
+    mapping: Mapping[str, bool] | None = None,
+) -> Nonidealities:
+    """What each non-ideality of analog tiles does to the outputs of a workload: alone, and left out.
+
+    Args:
+        repeats: draws of what is random, whose mean counts; the model is run some 20 times, and 15 for each draw.
+        workload, architecture, inputs, precision, batch, seed, time_s, calibration, quantiser, mapping: as `emulate`.
+
+    Raises:
+        UnsupportedError: no analog tiles, a workload without values or without floats among its outputs.
+        InputError: inputs that do not fit, or values that a format refuses.
+    """
+    from accelsim.results.nonidealities import Nonidealities
+    from accelsim.study.analog_sensitivity import analog_sensitivity
+
+    options = mapping_options(mapping)
+    found = evaluate(_workload(workload, batch), _architecture(architecture), precision, options=options)
+    return Nonidealities.of(analog_sensitivity(
+        found, inputs, seed, time_s, repeats=repeats, calibration=calibration, quantiser=quantiser
+    ))  # fmt: skip
 
 
 def compare_skips(

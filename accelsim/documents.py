@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -91,11 +92,17 @@ class Constant(Authored):
     @property
     def assumed(self) -> bool:
         """Whether nothing is published for it."""
-        return re.match(r"\s*assumed\b", self.source, re.IGNORECASE) is not None
+        return _is_assumed(self.source)
 
     def replaced(self, value: float, source: str = "override") -> Constant:
         """The same constant with a value that the user has set: no longer assumed."""
         return Constant(value=value, source=source)
+
+
+@lru_cache(maxsize=4096)
+def _is_assumed(source: str) -> bool:
+    """Whether a source says that there is none."""
+    return re.match(r"\s*assumed\b", source, re.IGNORECASE) is not None
 
 
 def _has_a_size(number: float) -> bool:

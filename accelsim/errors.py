@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "AccelsimError",
@@ -36,7 +37,11 @@ _SHOWN_VALUE_CHARACTERS = 80
 
 
 class AccelsimError(Exception):
-    """Base of all errors that accelsim raises on purpose."""
+    """Base of all errors that accelsim raises on purpose. They pass between processes as they are."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is remade from its message alone otherwise, which is not what these are made from.
+        return _remade, (type(self), self.args), self.__dict__
 
 
 class InputError(AccelsimError):
@@ -125,6 +130,11 @@ class CertificateError(AccelsimError):
     def __init__(self, broken: list[str]) -> None:
         self.broken = broken
         super().__init__(f"the result breaks its certificates: {'; '.join(broken)}.")
+
+
+def _remade(kind: type[AccelsimError], args: tuple[object, ...]) -> AccelsimError:
+    """An error without its constructor; its attributes are set afterwards."""
+    return kind.__new__(kind, *args)
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

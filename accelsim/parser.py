@@ -121,6 +121,10 @@ def _add_emulate(commands: Any) -> None:
     add("--quantiser", metavar="NAME", help="range of integer activations: max, percentile:P, mse, sawb, pact:ALPHA or "
         "fixed:LOW,HIGH (default: the recipe's, else max)")  # fmt: skip
     add("--time-s", type=float, metavar="S", help="seconds after programming at which analog tiles are read")
+    add("--sensitivity", action="store_true",
+        help="what each non-ideality of analog tiles does to the outputs, alone and "
+        "left out: some 28 settings of the tiles, each --repeats times as long as one emulation")  # fmt: skip
+    add("--repeats", type=int, metavar="N", help="draws of what is random, with --sensitivity (default: 3)")
     _add_report_arguments(command)
 
 

@@ -22,7 +22,8 @@ from accelsim.commands.inputs import (
 from accelsim.errors import InputError
 
 if TYPE_CHECKING:
-    from accelsim.results import Comparison, Result
+    from accelsim.results import Comparison, Emulation, Result
+    from accelsim.results.nonidealities import Nonidealities
 
 __all__ = ["compare_command", "emulate_command", "simulate_command", "skips_command", "sweep_command"]
 
@@ -89,18 +90,35 @@ def skips_command(arguments: argparse.Namespace) -> None:
 def emulate_command(arguments: argparse.Namespace) -> None:
     """Compute what a workload computes on an architecture."""
     check_outputs(arguments)
-    from accelsim.api import emulate
+    from accelsim.api import emulate, nonidealities
     from accelsim.report.emulation import emulation_text
 
+    if arguments.repeats is not None and not arguments.sensitivity:
+        raise InputError("is for --sensitivity", file="--repeats", value=arguments.repeats)
     precision = None if arguments.precision is None else precision_of(arguments.precision)
+    workload, architecture = workload_of(arguments), architecture_of(arguments)
+    if arguments.sensitivity:
+        from accelsim.report.analog_sensitivity import sensitivity_text
+
+        parts = nonidealities(
+            workload, architecture, arguments.inputs, precision=precision, seed=arguments.seed,
+            time_s=arguments.time_s, repeats=3 if arguments.repeats is None else arguments.repeats,
+            calibration=arguments.calibration, quantiser=arguments.quantiser,
+        )  # fmt: skip
+        _show(arguments, parts, lambda: sensitivity_text(parts))
+        return
     found = emulate(
-        workload_of(arguments), architecture_of(arguments), arguments.inputs, precision=precision, seed=arguments.seed,
+        workload, architecture, arguments.inputs, precision=precision, seed=arguments.seed,
         time_s=arguments.time_s, calibration=arguments.calibration, quantiser=arguments.quantiser,
     )  # fmt: skip
+    _show(arguments, found, lambda: emulation_text(found))
+
+
+def _show(arguments: argparse.Namespace, found: Emulation | Nonidealities, text: Callable[[], str]) -> None:
     if arguments.html:
         found.to_html(arguments.html)
         say_written(arguments.html)
-    print(found.to_json() if arguments.json else emulation_text(found))
+    print(found.to_json() if arguments.json else text())
 
 
 def _report(arguments: argparse.Namespace, whole: Result | Comparison, traced: Result, text: Callable[[], str]) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from accelsim.cost.records import AreaBreakdown, EnergyBreakdown
 from accelsim.hardware.aimc.derive import component_areas_mm2
 from accelsim.hardware.aimc.description import AimcArchitecture
-from accelsim.hardware.aimc.tile import LineUse, Tile
+from accelsim.hardware.aimc.parts import OWN_COMPONENTS, LineUse
+from accelsim.hardware.aimc.tile import Tile
 from accelsim.mapping.aimc.mapper import PARTIAL_SUM_BYTES, input_bytes_per_vector
 from accelsim.mapping.aimc.records import AimcMapping, AimcOp, Cut, StoredMatrix
 from accelsim.mapping.taskgraph import TaskGraph
@@ -25,9 +26,8 @@ from accelsim.units import FS_PER_S, s_to_fs_array
 from accelsim.workload.ops import Conv, MatMul, Move
 from accelsim.workload.vector_work import element_work
 
-__all__ = ["COMPONENTS", "action_seconds", "area", "durations_fs", "energy", "product_pj", "programming"]
+__all__ = ["action_seconds", "area", "components", "durations_fs", "energy", "product_pj", "programming"]
 
-COMPONENTS = ("crossbar", "dac", "adc", "control", "digital", "cores", "buffer", "network", "off_chip", "programming")
 _LEVELS: Mapping[str, str] = {
     "crossbar": "compute", "dac": "compute", "adc": "compute", "control": "compute", "digital": "compute",
     "cores": "compute", "programming": "compute", "buffer": "scratchpad", "off_chip": "dram",
@@ -76,7 +76,7 @@ def product_pj(cut: Cut, tile: Tile) -> dict[str, float]:
     return tile.product_pj(
         LineUse(
             rows=cut.groups * cut.inputs * cut.column_parts, columns=outputs * cut.row_parts,
-            weights=outputs * cut.inputs, outputs=outputs, tiles=cut.tiles,
+            weights=outputs * cut.inputs / cut.pages, outputs=outputs, tiles=cut.tiles,
         )
     )  # fmt: skip
 
@@ -86,18 +86,22 @@ def energy(mapping: AimcMapping, tasks: TaskGraph, arch: AimcArchitecture, makes
     moved = _off_chip_bytes(tasks, len(mapping.ops)) * arch.off_chip.energy_pj_per_byte.value
     rows = [_op_pj(op, arch) for op in mapping.ops]
     extra = _upkeep_pj(mapping, tasks, arch)
-    table = np.zeros((len(mapping.ops), len(COMPONENTS)))
-    for index, row in enumerate(rows):
-        for name, value in row.items():
-            table[index, COMPONENTS.index(name)] = value
-    table[:, COMPONENTS.index("off_chip")] += moved
-    table[:, COMPONENTS.index("programming")] += extra
-    there = [index for index, name in enumerate(COMPONENTS) if name != "cores" or arch.cores is not None]
-    names = tuple(COMPONENTS[index] for index in there)
-    joules = table[:, there] * _J_PER_PJ
+    names = components(arch)
+    table = np.array([[row.get(name, 0.0) for name in names] for row in rows]).reshape(len(rows), len(names))
+    table[:, names.index("off_chip")] += moved
+    table[:, names.index("programming")] += extra
+    joules = table * _J_PER_PJ
     by_component = dict(zip(names, joules.sum(axis=0).tolist(), strict=True))
-    idle = {"leakage": arch.leakage_w.value * makespan_s + _standby_j(mapping, tasks, arch, makespan_s)}
-    return EnergyBreakdown(joules.sum(axis=1), by_component | idle, names, joules, level_of=_LEVELS)
+    idle = {"leakage": arch.total_leakage_w * makespan_s + _standby_j(mapping, tasks, arch, makespan_s)}
+    levels = {**_LEVELS, **dict.fromkeys(arch.tile.parts, "compute")}
+    return EnergyBreakdown(joules.sum(axis=1), by_component | idle, names, joules, level_of=levels)
+
+
+def components(arch: AimcArchitecture) -> tuple[str, ...]:
+    """Components that ops spend energy in: those of tiles, their further parts, and all else that the chip has."""
+    own = [name for name in OWN_COMPONENTS if name != "cores" or arch.cores is not None]
+    behind = own.index("digital")
+    return (*own[:behind], *arch.tile.parts, *own[behind:])
 
 
 def _standby_j(mapping: AimcMapping, tasks: TaskGraph, arch: AimcArchitecture, makespan_s: float) -> float:
@@ -137,9 +141,13 @@ def _upkeep_pj(mapping: AimcMapping, tasks: TaskGraph, arch: AimcArchitecture) -
 
 
 def _written_pj(matrix: StoredMatrix, tile: Tile) -> float:
+    return _devices(matrix, tile) * tile.programming.energy_pj_per_device.value
+
+
+def _devices(matrix: StoredMatrix, tile: Tile) -> float:
+    """Devices that hold the copies of a matrix."""
     cells = tile.row_cells_per_weight.value * tile.column_cells_per_weight.value * tile.devices_per_cell.value
-    weights = sum(block.rows * block.columns for block in matrix.blocks)
-    return weights * cells * tile.programming.energy_pj_per_device.value
+    return sum(block.rows * block.columns for block in matrix.blocks) * cells / matrix.cut.pages
 
 
 def _op_pj(op: AimcOp, arch: AimcArchitecture) -> dict[str, float]:
@@ -198,8 +206,7 @@ class ProgrammingCost:
 def programming(mapping: AimcMapping, arch: AimcArchitecture) -> ProgrammingCost:
     """What writing the weights takes, before the first execution or in each where there are rounds."""
     tile = arch.tile
-    cells = tile.row_cells_per_weight.value * tile.column_cells_per_weight.value * tile.devices_per_cell.value
-    devices = sum(block.rows * block.columns for each in mapping.matrices.values() for block in each.blocks) * cells
+    devices = sum(_devices(each, tile) for each in mapping.matrices.values())
     joules = sum(_written_pj(each, tile) for each in mapping.matrices.values()) * _J_PER_PJ
     rounds = mapping.rounds if mapping.matrices else 0
     return ProgrammingCost(rounds * tile.programming.time_s_per_tile.value, joules, int(devices))

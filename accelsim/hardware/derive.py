@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from accelsim.documents import Constant
 from accelsim.errors import InputError
 from accelsim.hardware.area import component_areas_mm2, core_area_mm2, processing_element
@@ -24,7 +26,7 @@ from accelsim.hardware.technology.operands import operand_named
 from accelsim.hardware.technology.scaling import checked_node, usual_voltage_v
 from accelsim.hardware.technology.span import Span, total
 
-__all__ = ["completed", "derived_constants", "from_tables"]
+__all__ = ["completed", "derived_constants", "derived_spans", "from_tables"]
 
 _SPECIAL = Span(4.0, 2.0, 8.0)
 _BITS, _BYTES = 64.0, 8.0
@@ -55,10 +57,16 @@ def completed(description: DigitalArchitecture, file: object) -> tuple[DigitalAr
 
 
 def derived_constants(arch: DigitalArchitecture) -> dict[str, Constant]:
-    """Every constant that the technology can supply, by path, whether the architecture states it or not.
+    """Every constant that the technology can supply, by path, whether the architecture states it or not."""
+    what = f"derived by `technology: {arch.technology}`"
+    return {path: span.constant(what, why) for path, (span, why) in derived_spans(arch).items()}
 
-    Energies of the chip are those of the node's usual voltage, carried to the nominal voltage of the component's clock
-    by its square.
+
+def derived_spans(arch: DigitalArchitecture) -> dict[str, tuple[Span, str]]:
+    """Value and range of each of `derived_constants`, and what it follows from.
+
+    Columns of designs in place of bandwidths make columns, but for that of the scratchpads. Energies of the chip are
+    those of the node's usual voltage, carried to the nominal voltage of the component's clock by its square.
     """
     node = f"{arch.node_nm.value:g} nm"
     found = {
@@ -84,8 +92,7 @@ def derived_constants(arch: DigitalArchitecture) -> dict[str, Constant]:
     assert areas is not None
     leakage = leakage_w(total(areas.values())) * math.sqrt(_voltage_factor(arch, "array"))
     found["leakage_w"] = leakage, "leakage and clocks by the chip's predicted area"
-    what = f"derived by `technology: {arch.technology}`"
-    return {path: span.constant(what, why) for path, (span, why) in found.items()}
+    return found
 
 
 def from_tables(arch: DigitalArchitecture) -> DigitalArchitecture:
@@ -118,4 +125,4 @@ def _dram_pj_per_byte(arch: DigitalArchitecture) -> tuple[Span, str]:
 
 
 def _side_mm(area: Span) -> Span:
-    return Span(math.sqrt(area.value), math.sqrt(area.low), math.sqrt(area.high))
+    return Span(np.sqrt(area.value), np.sqrt(area.low), np.sqrt(area.high))

@@ -14,7 +14,7 @@ from accelsim.documents import Authored, Constant, Count, NonNegative, Positive,
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError, closest
 from accelsim.hardware.description import Description
 from accelsim.hardware.technology.tables import DramType
-from accelsim.numerics import FORMATS
+from accelsim.numerics import FORMATS, shortest_name
 
 __all__ = ["DATAFLOWS", "UNSTATED", "DigitalArchitecture", "MatrixUnit"]
 
@@ -23,11 +23,17 @@ DATAFLOWS: tuple[Dataflow, ...] = ("weight_stationary", "output_stationary", "in
 
 
 def _known_format(name: str) -> str:
-    if name not in FORMATS:
+    try:
+        listed = shortest_name(name)
+    except UnknownNameError:
         near = closest(name, FORMATS)
         raise ValueError(
             f"is not a known format|{f'did you mean {near!r}?' if near else 'see `accelsim list formats`'}"
-        )
+        ) from None
+    except InputError as error:
+        raise ValueError(f"{error.rule}|{error.remedy}" if error.remedy else error.rule) from None
+    if listed != name:
+        raise ValueError(f"is the format {listed}|write {listed}")
     return name
 
 

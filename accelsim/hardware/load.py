@@ -35,7 +35,7 @@ class Architecture:
     derives anew.
     """
 
-    __slots__ = ("derived", "description", "file", "overrides")
+    __slots__ = ("_parameters", "derived", "description", "file", "overrides")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Architecture:
         self.description, self.derived = description.completed(where or file)
         self.file = file
         self.overrides: dict[str, object] = dict(overrides or {})
+        self._parameters: dict[str, object] | None = None
 
     @property
     def name(self) -> str:
@@ -80,7 +81,7 @@ class Architecture:
             raise InputError("must map dotted paths to values", file=where, value=values, remedy=remedy)
         changed = {path: _plain(value) for path, value in values.items()}
         data = self.description.model_dump(exclude_none=True)
-        parameters = self.description.parameters()
+        parameters = self._parameters = self._parameters or self.description.parameters()
         for path in self.derived:
             _remove(data, path)
         for path, value in changed.items():

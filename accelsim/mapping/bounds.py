@@ -45,7 +45,7 @@ from accelsim.mapping.space import (
 )
 from accelsim.workload.ops import Conv, MatMul
 
-__all__ = ["PLAIN", "LeastOp", "Window", "least_occupancy_s", "least_of_op", "least_time_s", "window_of"]
+__all__ = ["PLAIN", "LeastOp", "Window", "least_occupancy_s", "least_of_op", "least_time_s", "one_core_s", "window_of"]
 
 
 class Window(NamedTuple):
@@ -117,7 +117,7 @@ def least_occupancy_s(problem: Problem, machine: Machine) -> float:
 
     Cutting a product only adds folds, and pipelines to fill.
     """
-    alone = float(_alone_s(problem, machine))
+    alone = float(one_core_s(problem, machine))
     # Every core may save the cycle by which fill and drain overlap at the end.
     return max(0.0, alone / machine.cores - 1.0 / machine.array_hz)
 
@@ -212,7 +212,7 @@ def _array_s(p, hw, c):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _alone_s(p, hw):  # type: ignore[no-untyped-def]
+def one_core_s(p, hw):  # type: ignore[no-untyped-def]
     """The least of `_array_s` on one core."""
     offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     best = np.inf

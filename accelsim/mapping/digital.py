@@ -35,18 +35,19 @@ from accelsim.mapping.records import LoopMapping, MappedOp, OpMapping, WorkloadM
 from accelsim.mapping.schedule import Rates, burst_s, load_s
 from accelsim.mapping.sequence import ALONE, GROUP, Choice, Step, best_sequence
 from accelsim.mapping.single import Entry, Room, SingleMapper
+from accelsim.mapping.stripes import cuts
 from accelsim.workload.expand import step_slice
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Loop
 from accelsim.workload.precision import PrecisionChoice
 
-__all__ = ["Attempt", "attempts", "map_workload"]
+__all__ = ["ACTIVATION_SHARES", "AHEAD_SHARE", "RESIDENT_SHARE", "Attempt", "attempts", "map_workload"]
 
-_ACTIVATION_SHARES = (0.0, 0.25, 0.5, 0.75)
+ACTIVATION_SHARES = (0.0, 0.25, 0.5, 0.75)
 """Parts of the scratchpads that hold activations; the rest streams, or holds weights."""
-_RESIDENT_SHARE = 0.75
+RESIDENT_SHARE = 0.75
 """Part of that rest which weights may take through a time loop, or weights and stripes in a group."""
-_AHEAD_SHARE = 0.5
+AHEAD_SHARE = 0.5
 """Part of the room for streams that two slots for weights loaded ahead take during a run."""
 
 
@@ -100,7 +101,7 @@ def attempts(graph: Graph, machines: Machines, choice: PrecisionChoice, options:
     capacity = machines.arch.scratchpad.capacity_bytes.value * machines.arch.n_cores
     caches = cached_states(graph)
     tried: set[tuple[frozenset[str], frozenset[str]]] = set()
-    for share in _ACTIVATION_SHARES:
+    for share in ACTIVATION_SHARES:
         for outside in sorted({frozenset() if options.resident_cache else caches, caches}, key=len):
             attempt = Attempt(machines, choice, options, share, capacity)
             try:
@@ -147,7 +148,7 @@ class Attempt:
     def with_pinned_weights(self, graph: Graph) -> Iterator[Attempt]:
         """This attempt with each set of weights that may stay between inferences, the heaviest first, and with none."""
         if self.options.resident_weights:
-            for names in pinned_choices(graph, _RESIDENT_SHARE * (1 - self.share) * self.capacity):
+            for names in pinned_choices(graph, RESIDENT_SHARE * (1 - self.share) * self.capacity):
                 held = sum(tensor.bytes for tensor in graph.all_tensors() if tensor.name in names)
                 yield replace(self, pinned=frozenset(names), pinned_bytes=held)
         yield self
@@ -176,7 +177,7 @@ class Attempt:
     def group_room(self) -> GroupRoom:
         """The same, as groups take it."""
         room = self.room
-        held = _RESIDENT_SHARE * room.free_bytes
+        held = RESIDENT_SHARE * room.free_bytes
         return GroupRoom(held, replace(room, free_bytes=room.free_bytes - held))
 
     @property
@@ -245,14 +246,14 @@ class Attempt:
     def ahead_room(self, room: Room) -> tuple[Room, float]:
         """The room for streams during a run, and bytes of each of the two slots for weights loaded ahead."""
         fifo = self.machines.arch.array.weight_fifo_bytes
-        slot = min(_AHEAD_SHARE * room.free_bytes, fifo.value if fifo else inf) / 2
-        return replace(room, free_bytes=(1 - _AHEAD_SHARE) * room.free_bytes), slot
+        slot = min(AHEAD_SHARE * room.free_bytes, fifo.value if fifo else inf) / 2
+        return replace(room, free_bytes=(1 - AHEAD_SHARE) * room.free_bytes), slot
 
     def ways(self, op: Loop, room: Room) -> tuple[dict[str, float], list[tuple[tuple[str, ...], float]]]:
         """Weights that a loop sweeps, with their bytes, and how it may run: those that stay, and room for streams."""
         weights = {name: size for name, size in _swept_weights(op.body).items() if name not in room.resident}
-        kept = resident_choices(weights, _RESIDENT_SHARE * room.free_bytes) if op.steps > 1 else []
-        return weights, [*((each, (1 - _RESIDENT_SHARE) * room.free_bytes) for each in kept), ((), room.free_bytes)]
+        kept = resident_choices(weights, RESIDENT_SHARE * room.free_bytes) if op.steps > 1 else []
+        return weights, [*((each, (1 - RESIDENT_SHARE) * room.free_bytes) for each in kept), ((), room.free_bytes)]
 
     def inside(self, op: Loop, graph: Graph, single: SingleMapper) -> tuple[SingleMapper, float]:
         """The mapper of a loop's body, and bytes of the states that are loaded once before it."""
@@ -327,12 +328,13 @@ def _grouped(
     graph: Graph, prepared: Sequence[tuple[Attempt, _Parts]], best_s: float
 ) -> Iterator[tuple[Attempt, _Parts]]:
     """Every attempt that groups could make faster than ``best_s``, with groups."""
-    striped = StripedGraph(graph)
+    striped, stripes = StripedGraph(graph), max((cut.stripes for cut in cuts(graph)), default=1)
     known: dict[tuple[int, ...], tuple[list[float], list[float], frozenset[int]]] = {}
     for attempt, parts in prepared:
         if parts.starts not in known:
             known[parts.starts] = _least_s(graph, parts, attempt)
-        entries = Entries(len(graph.ops), parts.starts, [each.time_s for each in parts.alone], *known[parts.starts])
+        alone_s = [each.time_s for each in parts.alone]
+        entries = Entries(len(graph.ops), parts.starts, alone_s, *known[parts.starts], stripes)
         if parts.time_s - entries.most_saved_s < best_s:
             found = attempt.with_groups(parts, entries, striped)
             best_s = min(best_s, found.time_s)
@@ -355,8 +357,10 @@ def _least_s(graph: Graph, parts: _Parts, attempt: Attempt) -> tuple[list[float]
             least_s[-1] = each.time_s
             places.add(start)
         elif start >= followed:  # with everything on chip, more ops follow the one before tile by tile
-            seconds, again_s[-1], count = single.least(graph, start, room)
-            least_s[-1] += seconds
+            least = single.least(graph, start, room)
+            least_s[-1] += least.time_s
+            again_s[-1] = least.again_s
+            count = least.ops
             followed = start + count
             places.add(start)
     return least_s, again_s, frozenset(places)

@@ -61,7 +61,9 @@ class Entries:
         alone_s: its seconds on its own.
         least_s: seconds below which it does not stay in a group: with its weights loaded before, all of its data on
             chip, and all of the room.
-        again_s: what every stripe but the first adds to that at least: the launch of an op.
+        again_s: what every stripe but the first adds to that at least: the launch of an op, less the cycle by which the
+            fill of the arrays overlaps their drain.
+        stripes: most that any group may have.
         places: op indices at which groups may begin: those of ops that do not follow another tile by tile when
             everything is on chip. They do not depend on what is on chip, so more memory takes no group away.
     """
@@ -72,6 +74,7 @@ class Entries:
     least_s: Sequence[float]
     again_s: Sequence[float]
     places: frozenset[int]
+    stripes: int
 
     @cached_property
     def _sums(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -106,13 +109,14 @@ class Entries:
     def most_stripes(self) -> float:
         """With more stripes the launches of a single op cost more than all groups can save."""
         saved_s = sum(max(0.0, alone - least) for alone, least in zip(self.alone_s, self.least_s, strict=True))
-        launch_s = max(self.again_s, default=0.0)
+        launch_s = min((each for each in self.again_s if each != 0), default=0.0)
         return 1 + saved_s / launch_s if launch_s > 0 else inf
 
     @property
     def most_saved_s(self) -> float:
         """Groups of two stripes or more save no more."""
-        times = zip(self.alone_s, self.least_s, self.again_s, strict=True)
+        again_s = (each if each > 0 else each * (self.stripes - 1) for each in self.again_s)
+        times = zip(self.alone_s, self.least_s, again_s, strict=True)
         return sum(max(0.0, alone - least - again) for alone, least, again in times)
 
     @cached_property

@@ -11,9 +11,11 @@ from accelsim.workload.ops import Elementwise, Loop, Move, Op
 from accelsim.workload.vector_work import FOLDED
 
 __all__ = [
+    "activation_needs",
     "aliases",
     "cached_states",
     "is_view",
+    "lifetimes",
     "live_bytes",
     "pinned_choices",
     "place_activations",
@@ -48,8 +50,9 @@ def aliases(graph: Graph) -> dict[str, str]:
     return roots
 
 
-def _lifetimes(graph: Graph, roots: Mapping[str, str]) -> dict[str, tuple[int, int]]:
-    """(first, last) op index of each stored activation; graph outputs live to the end."""
+def lifetimes(graph: Graph, roots: Mapping[str, str] | None = None) -> dict[str, tuple[int, int]]:
+    """(first, last) op index of each stored activation; graph outputs live to the end. ``roots`` are the `aliases`."""
+    roots = aliases(graph) if roots is None else roots
     lives: dict[str, tuple[int, int]] = {}
     for name, made in graph.producers.items():
         root = roots.get(name, name)
@@ -59,26 +62,30 @@ def _lifetimes(graph: Graph, roots: Mapping[str, str]) -> dict[str, tuple[int, i
     return lives
 
 
-def place_activations(graph: Graph, budget_bytes: float) -> frozenset[str]:
-    """Activations that stay on chip: those for which they and all smaller ones alive with them fit ``budget_bytes``.
+def activation_needs(graph: Graph) -> dict[str, float]:
+    """For each activation that may stay on chip, the budget from which on it does.
 
-    Small ones first, because they save most round trips for their room; counting the smaller ones whether they are
-    kept or not makes a larger budget keep whatever a smaller one keeps. Graph inputs arrive in DRAM and graph
-    outputs leave through it, so neither is a candidate.
+    It is that of all activations that are no larger and alive with it. Small ones come first, because they save most
+    round trips for their room; counting them whether they are kept or not makes a larger budget keep whatever a smaller
+    one keeps. Graph inputs arrive in DRAM and graph outputs leave through it, so neither is a candidate.
     """
     roots = aliases(graph)
     held = [0.0] * (len(graph.ops) + 1)
     outside = {roots.get(name, name) for name in (*graph.inputs, *graph.outputs)}
-    lives = _lifetimes(graph, roots)
+    lives = lifetimes(graph, roots)
     inside = [name for name in lives if name not in outside and graph.tensors[name].role in ("activation", "state")]
-    kept: set[str] = set()
+    needs: dict[str, float] = {}
     for name in sorted(inside, key=lambda name: (graph.tensors[name].bytes, lives[name])):
         first, last = lives[name]
         size = graph.tensors[name].bytes
         held[first : last + 1] = [taken + size for taken in held[first : last + 1]]
-        if max(held[first : last + 1]) <= budget_bytes:
-            kept.add(name)
-    return frozenset(kept | {name for name, root in roots.items() if root in kept})
+        needs[name] = max(held[first : last + 1])
+    return needs | {name: needs[root] for name, root in roots.items() if root in needs}
+
+
+def place_activations(graph: Graph, budget_bytes: float) -> frozenset[str]:
+    """Activations that stay on chip: those that `activation_needs` no more than ``budget_bytes``."""
+    return frozenset(name for name, need in activation_needs(graph).items() if need <= budget_bytes)
 
 
 def live_bytes(graph: Graph, names: Iterable[str]) -> list[float]:
@@ -86,7 +93,7 @@ def live_bytes(graph: Graph, names: Iterable[str]) -> list[float]:
     roots = aliases(graph)
     kept = {roots.get(name, name) for name in names}
     held = [0.0] * (len(graph.ops) + 1)
-    for name, (first, last) in _lifetimes(graph, roots).items():
+    for name, (first, last) in lifetimes(graph, roots).items():
         if name in kept:
             size = graph.tensors[name].bytes
             held[first : last + 1] = [taken + size for taken in held[first : last + 1]]

@@ -47,7 +47,7 @@ from accelsim.mapping.space import (
     shares,
 )
 
-__all__ = ["all_sides", "divisors_of", "orders_that_differ", "search", "tiling_of"]
+__all__ = ["all_sides", "divisors_of", "least_buffer_bytes", "orders_that_differ", "search", "tiling_of"]
 
 _TIE = 2e-9
 """Relative difference of two times beyond which rounding does not decide which is shorter."""
@@ -304,3 +304,39 @@ def search(p, hw, prune):  # type: ignore[no-untyped-def]
         best_c, best, count = _search_splits(p, hw, used, prune, best_c, best)
         seen += count
     return best_c, best, seen
+
+
+@njit(cache=True)
+def least_buffer_bytes(p, hw):  # type: ignore[no-untyped-def]
+    """Scratchpad of a core that any point of the space needs at least."""
+    rows, channels, least = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), np.inf
+    offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
+    for used in range(1, hw.cores + 1):
+        for sg in divisors_of(used, p.groups):
+            for sm in divisors_of(used // sg, rows):
+                for sn in divisors_of(used // (sg * sm), p.n):
+                    for dataflow in range(3):
+                        if used // (sg * sm * sn) <= channels and offered[dataflow]:
+                            c = Candidate(sg, sm, sn, used // (sg * sm * sn), 1, 1, 1, 0, dataflow, ALONG_N)
+                            least = min(least, _least_tiles_bytes(p, hw, c))
+    return least
+
+
+@njit(cache=True)
+def _least_tiles_bytes(p, hw, c):  # type: ignore[no-untyped-def]
+    """Scratchpad of a core that the tiles of one split and dataflow need at least: a single tile takes one slot."""
+    g, m, n, k = shares(p, c)
+    s = Share(g, m, n, k, c.split_g * c.split_m * c.split_n * c.split_k)
+    sides, channels, least = all_sides(p, hw, s, c.dataflow, 1), input_channels(p, k), np.inf
+    for i in range(len(sides.m)):
+        for j in range(len(sides.n)):
+            for h in range(len(sides.k)):
+                t = tiling_of(sides, i, j, h, 0, channels)
+                for order in orders_that_differ(t.nm, t.nn, t.nk):
+                    if order >= 0:
+                        tiled = Candidate(
+                            c.split_g, c.split_m, c.split_n, c.split_k, sides.m[i, 0], sides.n[j, 0], sides.k[h, 0],
+                            order, c.dataflow, ALONG_N,
+                        )  # fmt: skip
+                        least = min(least, cost(p, hw, tiled, s, t).buffer_bytes)
+    return least

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import NamedTuple
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.bounds import least_occupancy_s
-from accelsim.mapping.contraction import evaluate
 from accelsim.mapping.machines import Machines
 from accelsim.mapping.memory import GraphMemory, Product, VectorWork
 from accelsim.mapping.placement import is_view
 from accelsim.mapping.records import OpMapping, Stream
 from accelsim.mapping.schedule import MOST_CHUNKS, fastest_chunks
-from accelsim.mapping.space import ALONG_N, Candidate, Machine, Metrics, Problem
+from accelsim.mapping.search import least_buffer_bytes
+from accelsim.mapping.space import Candidate, Machine, Metrics, Problem
 from accelsim.numerics import FORMATS
 from accelsim.units import added
 from accelsim.workload.graph import Graph
@@ -27,7 +28,7 @@ from accelsim.workload.ops import Contraction, Conv, Elementwise, Host, MatMul, 
 from accelsim.workload.precision import PrecisionChoice
 from accelsim.workload.vector_work import element_work
 
-__all__ = ["HOST_BYTES", "Entry", "Known", "Room", "SingleMapper", "stored_weight_bytes"]
+__all__ = ["HOST_BYTES", "Entry", "Known", "Least", "Room", "SingleMapper", "stored_weight_bytes"]
 
 HOST_BYTES = 4
 """Bytes an element on the host link: scores travel as FP32."""
@@ -43,6 +44,15 @@ class Entry:
     ops: tuple[OpMapping, ...]
     time_s: float
     quiet: bool
+
+
+class Least(NamedTuple):
+    """Of an entry: seconds at least, those of its launch, those that each further part of it adds, and its ops."""
+
+    time_s: float
+    launch_s: float
+    again_s: float
+    ops: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +91,27 @@ class SingleMapper:
         known.append(found)
         return found.entry(), len(found.ops)
 
-    def least(self, graph: Graph, index: int, room: Room) -> tuple[float, float, int]:
-        """Of the entry at op ``index``, however it is cut: seconds at least, those of its launch, and ops it takes."""
+    def least(self, graph: Graph, index: int, room: Room) -> Least:
+        """Of the entry at op ``index``, however it is cut."""
         op, arch = graph.ops[index], self.machines.arch
         launch_s = arch.op_overhead_cycles.value / arch.clock_hz("array")
         if not isinstance(op, MatMul | Conv):
             entry, count = self.entry(graph, index, room, 1)
-            return entry.time_s, launch_s if entry.ops[0].stream.unit == "vector" else 0.0, count
+            launched = entry.ops[0].stream.unit == "vector"
+            return Least(entry.time_s, launch_s if launched else 0.0, launch_s if launched else 0.0, count)
         memory = self.machines.memory_of(graph, self.choice)
         followers = self._followers(memory, index)
         precision, problem = self._problem(memory, index, room.resident, _follow_s(followers, arch))
         array_s = least_occupancy_s(problem, self.machines.of(precision, 0.0, op.name))
-        return launch_s + max(array_s, problem.follow_s), launch_s, 1 + len(followers)
+        seconds = launch_s + max(array_s, problem.follow_s)
+        return Least(seconds, launch_s, launch_s - 1.0 / arch.clock_hz("array"), 1 + len(followers))
 
     def ahead(self, graph: Graph, index: int, room: Room, times: int, slot_bytes: float) -> Entry | None:
         """The entry that begins at op ``index`` with all of its weights loaded before it, None where they do not fit.
 
         ``slot_bytes`` is the room for them, ``room`` that for the rest.
         """
-        names = self._loadable(self.machines.memory_of(graph, self.choice), index, room.resident)
+        names = self.loadable(self.machines.memory_of(graph, self.choice), index, room.resident)
         loaded = sum(graph.tensors[name].bytes for name in names)
         if loaded > slot_bytes:
             return None
@@ -134,7 +146,7 @@ class SingleMapper:
         followers = self._followers(memory, index)
         leader = self._matrix(op, memory, index, room, times, _follow_s(followers, self.machines.arch))
         if (index, times) not in memory.repeated:
-            every = self._may_follow(memory, index)
+            every = self.may_follow(memory, index)
             memory.repeated[index, times] = tuple(replace(each, executions=times) for each in every)
         behind = memory.repeated[index, times][: len(followers)]
         return Known(room.free_bytes, 0.0, leader.stream.buffer_bytes, (leader, *behind))
@@ -142,11 +154,11 @@ class SingleMapper:
     def _near(self, memory: GraphMemory, index: int) -> frozenset[str]:
         """Tensors on which the entry at ``index`` depends."""
         if index not in memory.near:
-            ops = [memory.graph.ops[index], *(each.op for each in self._may_follow(memory, index))]
+            ops = [memory.graph.ops[index], *(each.op for each in self.may_follow(memory, index))]
             memory.near[index] = frozenset(name for op in ops for name in (*op.inputs, *op.outputs))
         return memory.near[index]
 
-    def _loadable(self, memory: GraphMemory, index: int, resident: frozenset[str]) -> frozenset[str]:
+    def loadable(self, memory: GraphMemory, index: int, resident: frozenset[str]) -> frozenset[str]:
         """Weights that the op reads from end to end and finds in DRAM."""
         if index not in memory.loadable:
             graph, op = memory.graph, memory.graph.ops[index]
@@ -156,7 +168,7 @@ class SingleMapper:
             )  # fmt: skip
         return memory.loadable[index] - resident
 
-    def _may_follow(self, memory: GraphMemory, index: int) -> tuple[OpMapping, ...]:
+    def may_follow(self, memory: GraphMemory, index: int) -> tuple[OpMapping, ...]:
         """Ops right behind a matrix op that can work on its results tile by tile, were all activations on chip."""
         if index not in memory.followers:
             graph, leader = memory.graph, memory.graph.ops[index]
@@ -180,7 +192,7 @@ class SingleMapper:
         """An op that follows another tile by tile, all of its data on chip."""
         if is_view(op):
             return OpMapping(op, Stream("none"), follows=True)
-        work = self._vector_work(op, memory)
+        work = self.vector_work(op, memory)
         stream = Stream(
             "vector", cycles=work.cycles, core_share=1.0 / self.machines.arch.n_cores, scratchpad_bytes=work.crossing
         )
@@ -188,7 +200,7 @@ class SingleMapper:
 
     def _followers(self, memory: GraphMemory, index: int) -> Sequence[OpMapping]:
         """Ops right behind the matrix op at ``index`` that work on its results tile by tile, all on chip."""
-        may = self._may_follow(memory, index)
+        may = self.may_follow(memory, index)
         group = {memory.graph.ops[index].outputs[0]} & self.on_chip
         count = 0
         for each in may:
@@ -218,7 +230,7 @@ class SingleMapper:
         candidate, metrics = self.machines.best(problem, precision, room.free_bytes, op.name)
         if not metrics.feasible:
             machine = self.machines.of(precision, room.free_bytes, op.name)
-            least = _smallest_buffer(problem, machine)
+            least = float(least_buffer_bytes(problem, machine))
             bound = max(0.0, machine.capacity_bytes)
             raise InfeasibleError(Infeasible("scratchpad capacity of a core", least, bound, "bytes", op.name))
         stream = _matrix_stream(candidate, metrics, problem.extra_load_bytes)
@@ -228,10 +240,8 @@ class SingleMapper:
         self, memory: GraphMemory, index: int, resident: frozenset[str], follow_s: float
     ) -> tuple[str, Problem]:  # fmt: skip
         """The format of a matrix op, and its problem with ``follow_s`` of vector work behind it."""
-        if index not in memory.products:
-            memory.products[index] = self._product(memory.graph, memory.graph.ops[index])
         op, graph = memory.graph.ops[index], memory.graph
-        precision, problem, extras = memory.products[index]
+        precision, problem, extras = self.product(memory, index)
         return precision, problem._replace(
             input_on_chip=not self.off_chip(graph, op.inputs[0], resident),
             output_on_chip=not self.off_chip(graph, op.outputs[0], resident),
@@ -239,6 +249,12 @@ class SingleMapper:
             extra_load_bytes=sum(size for name, size in extras if self.off_chip(graph, name, resident)),
             follow_s=follow_s,
         )
+
+    def product(self, memory: GraphMemory, index: int) -> Product:
+        """The matrix op at ``index``, with everything off chip."""
+        if index not in memory.products:
+            memory.products[index] = self._product(memory.graph, memory.graph.ops[index])
+        return memory.products[index]
 
     def _product(self, graph: Graph, op: Op) -> Product:
         assert isinstance(op, MatMul | Conv)
@@ -258,7 +274,7 @@ class SingleMapper:
         )  # fmt: skip
         return Product(precision, problem, tuple((name, tensors[name].bytes) for name in op.inputs[2:]))
 
-    def _vector_work(self, op: Op, memory: GraphMemory) -> VectorWork:
+    def vector_work(self, op: Op, memory: GraphMemory) -> VectorWork:
         """What a vector op does, wherever its data are."""
         if op.name not in memory.vectors:
             graph, arch, vector = memory.graph, self.machines.arch, self.machines.arch.vector
@@ -279,7 +295,7 @@ class SingleMapper:
     def _vector(self, op: Op, memory: GraphMemory, room: Room, times: int) -> tuple[OpMapping, float]:
         if is_view(op):
             return OpMapping(op, Stream("none"), times), 0.0
-        arch, graph, work = self.machines.arch, memory.graph, self._vector_work(op, memory)
+        arch, graph, work = self.machines.arch, memory.graph, self.vector_work(op, memory)
         load = sum((size for name, size in work.reads if self.off_chip(graph, name, room.resident)), 0.0)
         store = sum((size for name, size in work.makes if self.off_chip(graph, name, room.resident)), 0.0)
         rates = self.machines.rates("vector", arch.op_overhead_cycles.value)
@@ -332,13 +348,6 @@ def stored_weight_bytes(problem: Problem, machine: Machine) -> float:
         columns, reduction = machine.columns * machine.columns_per_pe, machine.rows * machine.reduction_per_pe
         n, k = ceil(n / columns) * columns, ceil(k / reduction) * reduction
     return problem.groups * n * k * problem.weight_bytes
-
-
-def _smallest_buffer(problem: Problem, machine: Machine) -> float:
-    """Least scratchpad of a core that any tiling needs: the smallest tiles on one core."""
-    rows = problem.row_outputs
-    tile = Candidate(1, 1, 1, 1, rows, 1, problem.kernel_size, 0, 1, ALONG_N)
-    return float(Metrics(*evaluate(problem, machine, tile)).buffer_bytes)
 
 
 def _matrix_stream(c: Candidate, m: Metrics, extra_bytes: float) -> Stream:

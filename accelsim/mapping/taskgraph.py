@@ -121,6 +121,12 @@ class TaskGraphBuilder:
         self._count += len(resource)
         return first
 
+    def cut(self, first: int) -> TaskGraph:
+        """Remove and return the tasks from ``first`` on; their predecessors stay absolute."""
+        tail = self._take_from(first)
+        self._count = first
+        return tail
+
     def waiting_for(self, tasks: Iterable[int], first: int) -> list[int]:
         """Tasks from ``first`` on that have one of ``tasks`` as a predecessor."""
         wanted = frozenset(tasks)

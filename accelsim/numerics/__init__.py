@@ -4,7 +4,7 @@ from accelsim.numerics.accumulators import ACCUMULATORS, accumulator_named
 from accelsim.numerics.cast import cast, cast_codes
 from accelsim.numerics.dot import dot, matmul
 from accelsim.numerics.elements import Float, Integer, PowerOfTwo
-from accelsim.numerics.formats import FORMATS, Format, format_named, format_of
+from accelsim.numerics.formats import FORMATS, Format, format_named, format_of, shortest_name
 from accelsim.numerics.libraries import library_format, library_values
 from accelsim.numerics.quantisers import calibrate, quantiser_named
 from accelsim.numerics.quantize import quantize
@@ -30,4 +30,5 @@ __all__ = [
     "matmul",
     "quantiser_named",
     "quantize",
+    "shortest_name",
 ]

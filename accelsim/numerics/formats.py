@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Literal, get_args
 
 from accelsim.errors import InputError, UnknownNameError
@@ -34,6 +35,7 @@ __all__ = [
     "TensorScale",
     "format_named",
     "format_of",
+    "shortest_name",
 ]
 
 Shared = Literal["none", "tensor", "channel", "block"]
@@ -206,8 +208,17 @@ def _ints() -> list[Format]:
     return made
 
 
-FORMATS: dict[str, Format] = {
-    each.name: each
+class _Formats(dict[str, Format]):
+    """Formats by name. Elements with a scale (see `format_of`) are made when they are asked for, and are not listed."""
+
+    def __missing__(self, name: str) -> Format:
+        if not _is_composed(name):
+            raise KeyError(name)
+        return _composed(name)
+
+
+FORMATS: dict[str, Format] = _Formats(
+    (each.name, each)
     for each in (
         Format("fp32", FP32, overflow="infinity"),
         Format("tf32", Float(8, 10), overflow="infinity"),
@@ -242,7 +253,7 @@ FORMATS: dict[str, Format] = {
         _fp4("fp4_ue5m3_114688", UE5M3_NAN),
         _fp4("fp4_ue5m3_122880", UE5M3_FINITE),
     )
-}
+)
 
 
 _ELEMENT = re.compile(r"(u?)e(\d+)m(\d+)(fnuz|fn|f)?")
@@ -255,11 +266,29 @@ _SPECIALS: dict[tuple[int, int], Specials] = {
 
 
 def format_named(name: str, *, file: object = None, field: str | None = None) -> Format:
-    """The format called ``name``; unknown names are refused with the closest known one."""
+    """The format called ``name``, or an element with a scale as in `format_of`.
+
+    Raises:
+        UnknownNameError: neither; suggests the closest name.
+        InputError: composed, and not as it has to be.
+    """
     try:
         return FORMATS[name]
     except KeyError:
         raise UnknownNameError("format", name, FORMATS, file=file, field=field) from None
+    except InputError as error:
+        raise InputError(error.rule, file=file, field=field, value=name, remedy=error.remedy) from None
+
+
+def shortest_name(name: str) -> str:
+    """The name in the list of a format that is composed as one there, else ``name``. Errors as `format_named`."""
+    form = format_named(name)
+    return name if name in FORMATS else _named().get(replace(form, name=""), name)
+
+
+@cache
+def _named() -> dict[Format, str]:
+    return {replace(form, name=""): name for name, form in reversed(FORMATS.items())}
 
 
 def format_of(format: str | Format, *, field: str | None = "format") -> Format:
@@ -275,25 +304,29 @@ def format_of(format: str | Format, *, field: str | None = "format") -> Format:
     """
     if isinstance(format, Format):
         return format
-    composed = isinstance(format, str) and ("/" in format or "@" in format or _element(format) is not None)
-    if format in FORMATS or not composed:
-        return format_named(str(format), field=field)
-    return _composed(format, field)
+    if format not in FORMATS and isinstance(format, str) and _element(format) is not None:
+        return _composed(format)
+    return format_named(str(format), field=field)
 
 
-def _composed(name: str, field: str | None) -> Format:
+def _is_composed(name: str) -> bool:
+    return "/" in name or "@" in name
+
+
+@cache
+def _composed(name: str) -> Format:
     element_text, slash, rest = name.partition("/")
     scale_text, at, block_text = rest.partition("@")
     element = _element(element_text)
     if element is None:
-        raise InputError("has no element of the form eXmY or intN", field=field, value=name)
+        raise InputError("has no element of the form eXmY or intN", value=name)
     if not slash:
         return Format(name, element, nan="element" if _has_nan(element) else "refuse")
     scale = _SCALES.get(scale_text) or _element(scale_text)
     if not isinstance(scale, Float | PowerOfTwo):
-        raise InputError("has no scale of the form ueXmY, e8m0, fp32, bf16 or fp16", field=field, value=name)
+        raise InputError("has no scale of the form ueXmY, e8m0, fp32, bf16 or fp16", value=name)
     if not at or not (block_text in ("channel", "tensor") or block_text.isdecimal()):
-        raise InputError("does not say who shares a scale", field=field, value=name,
+        raise InputError("does not say who shares a scale", value=name,
                          remedy="end it with @32 (a block size), @channel or @tensor")  # fmt: skip
     shared: Shared = "block" if block_text.isdecimal() else block_text  # type: ignore[assignment]
     power, integer = isinstance(scale, PowerOfTwo), isinstance(element, Integer)

@@ -6,7 +6,7 @@ from accelsim.errors import UnsupportedError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import MappingOptions
-from accelsim.pipeline.aimc import AimcEvaluation, evaluate_again, evaluate_aimc
+from accelsim.pipeline.aimc import AimcEvaluation, evaluate_again, evaluate_aimc, least_latency_s
 from accelsim.pipeline.digital import DigitalEvaluation, evaluate_digital, reprice
 from accelsim.pipeline.evaluation import Engine, Evaluation
 from accelsim.pipeline.fpga import FpgaEvaluation, evaluate_fpga
@@ -15,7 +15,7 @@ from accelsim.workload.precision import PrecisionArgument
 
 __all__ = [
     "AimcEvaluation", "DigitalEvaluation", "Engine", "Evaluation", "FpgaEvaluation", "digital_only", "evaluate",
-    "evaluate_again", "reprice",
+    "evaluate_again", "least_latency_s", "reprice",
 ]  # fmt: skip
 
 _KINDS = {"digital": evaluate_digital, "aimc": evaluate_aimc, "fpga": evaluate_fpga}

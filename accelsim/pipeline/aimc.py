@@ -19,19 +19,19 @@ from accelsim.hardware.aimc import AimcArchitecture
 from accelsim.hardware.aimc.description import ANALOG
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.aimc.choice import resolve_analog, stored_choice
-from accelsim.mapping.aimc.lower import SHARED, lower_aimc
+from accelsim.mapping.aimc.lower import SHARED, lower_aimc, with_amounts
 from accelsim.mapping.aimc.mapper import map_aimc
 from accelsim.mapping.aimc.records import AimcMapping, Block
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import MappingOptions
-from accelsim.mapping.taskgraph import TaskGraph
+from accelsim.mapping.taskgraph import NO_RESOURCE, TaskGraph
 from accelsim.pipeline.evaluation import Engine, Evaluation
 from accelsim.units import fs_to_s, s_to_fs
 from accelsim.workload.expand import expanded
 from accelsim.workload.graph import Graph
 from accelsim.workload.precision import PrecisionArgument, assign_formats
 
-__all__ = ["AimcEvaluation", "evaluate_again", "evaluate_aimc"]
+__all__ = ["AimcEvaluation", "evaluate_again", "evaluate_aimc", "least_latency_s"]
 
 _MOST_RECALIBRATIONS = 100_000
 
@@ -40,7 +40,7 @@ _MOST_RECALIBRATIONS = 100_000
 class AimcEvaluation(Evaluation):
     """A workload on analog tiles, digital units and a mesh. Weights are on the tiles when it starts.
 
-    ``lowered`` are its tasks op by op, before they were listed in the order in which they are ready.
+    ``lowered`` are its tasks op by op, with counts in the place of amounts and in the order of the ops.
     """
 
     mapping: AimcMapping
@@ -78,11 +78,11 @@ class AimcEvaluation(Evaluation):
 
     @property
     def resources(self) -> dict[str, dict[str, float]]:
-        """Tiles, and weights in cells of the chip."""
+        """Tiles, and cells of weights."""
         arch, mapping = self.arch, self.mapping
-        held: dict[int, int] = {}
+        held: dict[int, float] = {}
         for matrix in mapping.matrices.values():
-            weights = sum(block.rows * block.columns for block in matrix.blocks)
+            weights = sum(block.rows * block.columns for block in matrix.blocks) / matrix.cut.pages
             held[matrix.round] = held.get(matrix.round, 0) + weights
         return {
             "tiles": {"used": mapping.tiles_used, "budget": arch.n_tiles},
@@ -127,19 +127,38 @@ class AimcEvaluation(Evaluation):
         least_s = self.dram_bytes / self.arch.off_chip.bandwidth_bytes_per_s.value
         if least_s > self.latency_s * (1 + 1e-9):
             found.append(f"latency {self.latency_s} s is below bytes off the chip over bandwidth: {least_s} s")
+        if self.lowered is not None and self.latency_s < least_latency_s(self, self.architecture):
+            found.append(f"latency {self.latency_s} s is below that of its tasks in any order")
         mapping = self.mapping
         if mapping.byte_hops < mapping.least_byte_hops * (1 - 1e-9):
             found.append(f"{mapping.byte_hops} byte-hops are below the bound {mapping.least_byte_hops}")
-        return found + self._overlaps()
+        return found + self._missing() + self._overlaps()
+
+    def _missing(self) -> list[str]:
+        """Matrices of which a copy is not held whole, or a block twice."""
+        found = []
+        for matrix in self.mapping.matrices.values():
+            cut = matrix.cut
+            cells = sum(rows * columns for rows, columns, _ in cut.blocks())
+            # The blocks on a diagonal leave cells between its groups empty.
+            least = cut.groups * cut.inputs * cut.outputs
+            held = sorted((block.rows, block.columns, block.row_part) for block in matrix.blocks)
+            if held != sorted([*cut.blocks()] * matrix.replicas) or cells < least or (
+                cut.groups_per_tile == 1 and cells != least
+            ):  # fmt: skip
+                found.append(f"the blocks of {matrix.name} are not its {matrix.replicas} copies")
+        return found
 
     def _overlaps(self) -> list[str]:
-        """Blocks that leave their tile, or share cells with another block of the same round."""
+        """Blocks that leave their tile or its pages, or share cells with another block of the same round."""
         tile, found = self.arch.tile, []
         taken: dict[tuple[int, int], list[tuple[Block, str]]] = {}
         for matrix in self.mapping.matrices.values():
             for block in matrix.blocks:
                 if block.first_row + block.rows > tile.inputs or block.first_column + block.columns > tile.outputs:
                     found.append(f"a block of {matrix.name} leaves tile {block.tile}")
+                if (block.page is None) != (matrix.cut.pages == 1) or (block.page or 0) >= tile.page_count:
+                    found.append(f"a block of {matrix.name} is on no page of tile {block.tile}")
                 taken.setdefault((matrix.round, block.tile), []).append((block, matrix.name))
         for (_, number), blocks in taken.items():
             found += [
@@ -179,15 +198,18 @@ def evaluate_aimc(
 
 _PRICES = (
     "energy_pj", "leakage_w", "standby_w", "control_pj", "area", "crossbar.mean_conductance_us", "crossbar.mean_input",
-    "crossbar.read_voltage_v",
+    "crossbar.read_voltage_v", "tile.mean_values", ".installed",
 )  # fmt: skip
 """Parts of the paths of constants on which energies and areas depend, and no time."""
 _RATES = (
     "mesh.link_bytes_per_s", "mesh.hop_latency_s", "off_chip.bandwidth_bytes_per_s", "off_chip.latency_s",
-    "digital.clock_hz", "digital.count", "digital.lanes", "cores.clock_hz", "tile.digital.affine_s",
-    "tile.programming.time_s_per_tile", "tile.recalibration.interval_s", "tile.buffer_bytes",
+    "digital.clock_hz", "digital.count", "digital.lanes", "digital.cycles_simple", "digital.cycles_special",
+    "cores.clock_hz", "cores.count", "cores.rows", "cores.columns", "tile.integration.fixed_s",
+    "tile.integration.step_s", "tile.overhead_s", "tile.adc.per_tile", "tile.adc.conversion.fixed_s",
+    "tile.adc.conversion.step_s", "tile.digital.affine_s", "tile.crossbar.mean_passes",
+    "tile.programming.time_s_per_tile", "tile.recalibration.interval_s", "tile.buffer_bytes", "node_nm",
 )  # fmt: skip
-"""Paths of constants that change how long tasks take, and neither the mapping nor the tasks."""
+"""Paths of constants that change how long tasks take, and neither the mapping nor which tasks there are."""
 
 
 def evaluate_again(nominal: AimcEvaluation, architecture: Architecture, paths: Iterable[str]) -> AimcEvaluation | None:
@@ -208,8 +230,26 @@ def evaluate_again(nominal: AimcEvaluation, architecture: Architecture, paths: I
     return replace(nominal, architecture=architecture, tasks=tasks, timeline=timeline, energy=priced)
 
 
+def least_latency_s(found: AimcEvaluation, architecture: Architecture) -> float:
+    """What no order of the tasks of ``found`` falls below, at the rates of ``architecture``, in seconds.
+
+    The longest path where units that serve all ops never made anything wait, and the work of each of them. Neither
+    rises where a task becomes shorter.
+    """
+    arch = architecture.description
+    assert isinstance(arch, AimcArchitecture)
+    assert found.lowered is not None
+    tasks = with_amounts(found.lowered, found.mapping, arch)
+    durations = durations_fs(tasks, arch)
+    shared = [index for index, name in enumerate(tasks.resources) if name in SHARED]
+    work = max((int(durations[tasks.resource == index].sum()) for index in shared), default=0)
+    loose = replace(tasks, resource=np.where(np.isin(tasks.resource, shared), NO_RESOURCE, tasks.resource))
+    return fs_to_s(max(work, run(loose, durations, "maxplus").makespan_fs))
+
+
 def _issued(tasks: TaskGraph, mapping: AimcMapping, arch: AimcArchitecture) -> TaskGraph:
     """The tasks in the order in which they are ready, recalibrations between them where one falls due."""
+    tasks = with_amounts(tasks, mapping, arch)
     durations = durations_fs(tasks, arch)
     listed = issued_as_ready(tasks, durations, SHARED)
     recalibration = arch.tile.recalibration

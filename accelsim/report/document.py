@@ -14,7 +14,8 @@ from accelsim.documents import Constant
 from accelsim.pipeline import Evaluation
 from accelsim.report.choices import choices_document
 from accelsim.report.gaps import gap_document
-from accelsim.study.compare import PrecisionComparison, compression
+from accelsim.study.assumptions import Figures
+from accelsim.study.compare import PrecisionComparison
 from accelsim.study.estimate import Estimate
 from accelsim.study.sensitivity import Sensitivity
 from accelsim.version import __version__
@@ -127,7 +128,7 @@ def comparison_document(comparison: PrecisionComparison) -> dict[str, object]:
 
 
 def _compression(run: Evaluation) -> float | None:
-    return compression(run) if run.weight_bytes > 0 else None
+    return Figures.of(run).compression if run.weight_bytes > 0 else None
 
 
 def _sensitivity(sensitivity: Sensitivity | None) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accelsim.pipeline import Evaluation
 from accelsim.report.op_figures import bare_resource
 from accelsim.report.quantities import interval, percent, plain, quantity
-from accelsim.study.compare import compression
+from accelsim.study.assumptions import Figures
 
 __all__ = ["METRICS", "Metric", "assumption_value", "bottleneck_words", "metric_values", "resource_rows"]
 
@@ -63,7 +63,7 @@ def metric_values(run: Evaluation) -> dict[str, float | None]:
         "macs": run.macs,
         "parameters": run.workload.parameters,
         "weight_bytes": run.weight_bytes,
-        "compression": compression(run) if run.weight_bytes > 0 else None,
+        "compression": Figures.of(run).compression if run.weight_bytes > 0 else None,
         "dram_bytes": run.dram_bytes,
         "peak_activation_bytes": run.graph.peak_activation_bytes,
         "area_mm2": run.area_mm2,

@@ -19,6 +19,7 @@ from accelsim.study.gap import optimality_gap
 if TYPE_CHECKING:
     import pandas as pd
 
+    from accelsim.numerics.analog import NormalSource
     from accelsim.numerics.quantisers import Quantiser
     from accelsim.study.emulate import Inputs
 
@@ -160,11 +161,14 @@ class Result:
     def emulate(
         self, inputs: Inputs | None = None, *, seed: int = 0, time_s: float | None = None,
         calibration: Inputs | Sequence[Inputs] | None = None, quantiser: str | Quantiser | None = None,
+        normals: NormalSource | None = None,
     ) -> Emulation:  # fmt: skip
         """The values that this very mapping computes; see `accelsim.emulate`."""
         from accelsim.study.emulate import emulated
 
-        found = emulated(self.evaluation, inputs, seed, time_s, calibration=calibration, quantiser=quantiser)
+        found = emulated(
+            self.evaluation, inputs, seed, time_s, calibration=calibration, quantiser=quantiser, normals=normals
+        )  # fmt: skip
         return Emulation.of(found)
 
     def check(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from accelsim.errors import AccelsimError, InfeasibleError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
+from accelsim.numerics import FORMATS
 from accelsim.pipeline import (
     AimcEvaluation,
     DigitalEvaluation,
@@ -16,16 +18,19 @@ from accelsim.pipeline import (
     evaluate_again,
     reprice,
 )
+from accelsim.study.batch import FEASIBLE, evaluate_batch
 from accelsim.study.sensitivity import Assumption
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import assumed_parameters, reloaded
 from accelsim.workload.precision import PrecisionArgument
 from accelsim.workload.rewrite.report import rewrite_words
 
-__all__ = ["Variations", "assumptions_of", "notes_on"]
+__all__ = ["Figures", "Variations", "assumptions_of", "notes_on"]
 
 _ARCHITECTURE, _WORKLOAD, _RECIPE = "architecture.", "workload.", "recipe."
 _PRICE_ONLY = ("energy_pj", "leakage_w", "voltage_v")
+_MANY_OPS = 6_000
+"""Ops of all settings together, from which on one batch is worth what its code takes to load or to compile."""
 
 
 def assumptions_of(
@@ -92,12 +97,41 @@ def _others(value: float, low: float | None, high: float | None) -> tuple[float,
     return tuple(end for end in (low, high) if end is not None and end != value)
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is explored over assumptions; ``energy_j`` is None for kinds without energy."""
+
+    latency_s: float
+    energy_j: float | None
+    weight_bytes: float
+    parameters: int
+
+    @staticmethod
+    def of(evaluation: Evaluation) -> Figures:
+        """Those of an evaluation."""
+        return Figures(
+            evaluation.latency_s, evaluation.energy_j, evaluation.weight_bytes, evaluation.workload.parameters
+        )
+
+    @property
+    def compression(self) -> float:
+        """Bytes of all weights in FP32 over those at this precision; 1 where there are no weights."""
+        whole = self.parameters * FORMATS["fp32"].bytes_per_element
+        return whole / self.weight_bytes if self.weight_bytes else 1.0
+
+    def metrics(self, suffix: str = "") -> dict[str, float]:
+        """Latency and energy by name, as far as there are any."""
+        found = {"latency_s": self.latency_s, "energy_j": self.energy_j}
+        return {f"{name}{suffix}": value for name, value in found.items() if value is not None}
+
+
 @dataclass(slots=True)
 class Variations:
     """Evaluations of one workload, architecture and precision at other values of their assumptions.
 
     What a setting does not touch is not computed again: graphs are kept by workload parameters, and a setting of
-    energies and leakage alone is priced on the nominal timeline.
+    energies and leakage alone is priced on the nominal timeline. Where there is much to do on a digital architecture,
+    it is done in one batch (`study.batch`), whose rows are the same.
     """
 
     workload: Graph
@@ -107,6 +141,50 @@ class Variations:
     engine: Engine = "auto"
     detail: Detail = "op"
     _graphs: dict[tuple[tuple[str, object], ...], Graph] = field(default_factory=dict)
+    _together: bool = False
+
+    def figures(self, settings: Sequence[Mapping[str, float | str]]) -> list[Figures | AccelsimError]:
+        """Figures at each of ``settings`` (assumption path -> value), or why one cannot be run."""
+        together = [index for index, setting in enumerate(settings) if self._is_mapped_anew(setting)]
+        self._together |= len(together) * len(self.workload.ops) >= _MANY_OPS
+        together = together if self._together else []
+        found = dict(zip(together, self._batch([settings[index] for index in together]), strict=True))
+        return [found[index] if index in found else self._one(setting) for index, setting in enumerate(settings)]
+
+    def _is_mapped_anew(self, setting: Mapping[str, float | str]) -> bool:
+        """Whether a setting is one of hardware alone that changes more than prices."""
+        if not isinstance(self.nominal, DigitalEvaluation) or self.detail != "op":
+            return False
+        hardware = all(path.startswith(_ARCHITECTURE) for path in setting)
+        return hardware and not all(_is_price(path) for path in setting)
+
+    def _one(self, setting: Mapping[str, float | str]) -> Figures | AccelsimError:
+        try:
+            return Figures.of(self.at(setting))
+        except AccelsimError as error:
+            return error
+
+    def _batch(self, settings: Sequence[Mapping[str, float | str]]) -> list[Figures | AccelsimError]:
+        """Figures at settings of hardware alone."""
+        if not settings:
+            return []
+        own = self.architecture.constants()
+        paths = sorted({path for setting in settings for path in _under(_ARCHITECTURE, setting)})
+        columns = {
+            path: [_under(_ARCHITECTURE, setting).get(path, own[path].value) for setting in settings] for path in paths
+        }
+        try:
+            batch = evaluate_batch(self.workload, self.architecture, self.precision, columns, self.nominal.options)
+        except AccelsimError:  # one of them breaks a rule: find out which
+            return [self._one(setting) for setting in settings]
+        parameters = self.workload.parameters
+        return [
+            Figures(float(latency_s), float(energy_j), float(weight_bytes), parameters) if code == FEASIBLE
+            else InfeasibleError(batch.reasons[code])
+            for latency_s, energy_j, weight_bytes, code in zip(
+                batch.latency_s, batch.energy_j, batch.weight_bytes, batch.infeasible.tolist(), strict=True
+            )
+        ]  # fmt: skip
 
     def at(self, setting: Mapping[str, float | str]) -> Evaluation:
         """The evaluation at ``setting`` (assumption path -> value)."""
@@ -119,7 +197,7 @@ class Variations:
         same_work = not parameters and precision == self.precision
         if same_work and not constants:
             return self.nominal
-        priced = all(any(mark in path for mark in _PRICE_ONLY) for path in constants)
+        priced = all(_is_price(path) for path in constants)
         if same_work and priced and isinstance(self.nominal, DigitalEvaluation):
             return reprice(self.nominal, architecture)
         again = None
@@ -137,6 +215,11 @@ class Variations:
         if key not in self._graphs:
             self._graphs[key] = reloaded(self.workload, parameters)
         return self._graphs[key]
+
+
+def _is_price(path: str) -> bool:
+    """Whether a constant changes what things cost, and nothing else."""
+    return any(mark in path for mark in _PRICE_ONLY)
 
 
 def _under(prefix: str, setting: Mapping[str, float | str]) -> dict[str, float | str]:

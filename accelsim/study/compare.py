@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from accelsim.errors import InputError
+from accelsim.errors import AccelsimError, InputError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import MappingOptions
-from accelsim.numerics import FORMATS
 from accelsim.pipeline import Engine, Evaluation, evaluate
-from accelsim.study.assumptions import Variations, assumptions_of, notes_on
-from accelsim.study.estimate import Estimate, measured, metric_intervals
-from accelsim.study.sensitivity import Sensitivity, Setting, explore
+from accelsim.study.assumptions import Figures, Variations, assumptions_of, notes_on
+from accelsim.study.estimate import Estimate, metric_intervals
+from accelsim.study.sensitivity import Metrics, Sensitivity, Setting, explore
 from accelsim.workload.graph import Graph
 
-__all__ = ["PrecisionComparison", "compare_precisions", "compression"]
-
-
-def compression(evaluation: Evaluation) -> float:
-    """Bytes of all weights in FP32 over their bytes at this precision; 1 where there are no weights."""
-    if evaluation.weight_bytes == 0:
-        return 1.0
-    return evaluation.workload.parameters * FORMATS["fp32"].bytes_per_element / evaluation.weight_bytes
+__all__ = ["PrecisionComparison", "compare_precisions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class PrecisionComparison:
     @property
     def compressions(self) -> dict[str, float]:
         """Weight bytes in FP32 over those at each precision."""
-        return {name: compression(each) for name, each in self.evaluations.items()}
+        return {name: Figures.of(each).compression for name, each in self.evaluations.items()}
 
     @property
     def speedup(self) -> float:
@@ -124,13 +116,25 @@ def compare_precisions(
         nominal = {name: evaluate(workload, architecture, name, options=options) for name in names}
     variations = {name: Variations(workload, architecture, name, each) for name, each in nominal.items()}
 
-    def measure(setting: Setting) -> dict[str, float]:
-        there = {name: each.at(setting) for name, each in variations.items()}
-        last = there[names[-1]]
-        metrics = {"speedup": there[names[0]].latency_s / last.latency_s, "compression": compression(last)}
-        for name, each in there.items():
-            metrics |= measured(each, f".{name}")
-        return metrics
+    def measure(settings: Sequence[Setting]) -> list[Metrics | AccelsimError]:
+        found = [variations[name].figures(settings) for name in names]
+        return [_metrics(dict(zip(names, there, strict=True))) for there in zip(*found, strict=True)]
 
     assumptions = assumptions_of(workload, architecture, tuple(names))
-    return PrecisionComparison(runs, explore(assumptions, measure, measure({})), notes)
+    figures = _metrics({name: Figures.of(each) for name, each in nominal.items()})
+    assert not isinstance(figures, AccelsimError)
+    return PrecisionComparison(runs, explore(assumptions, measure, figures), notes)
+
+
+def _metrics(there: Mapping[str, Figures | AccelsimError]) -> Metrics | AccelsimError:
+    """What is explored at one setting, from the figures of each precision; the first error if there is one."""
+    found: dict[str, Figures] = {}
+    for name, each in there.items():
+        if isinstance(each, AccelsimError):
+            return each
+        found[name] = each
+    first, last = next(iter(found.values())), list(found.values())[-1]
+    metrics = {"speedup": first.latency_s / last.latency_s, "compression": last.compression}
+    for name, figures in found.items():
+        metrics |= figures.metrics(f".{name}")
+    return metrics

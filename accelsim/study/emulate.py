@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from accelsim.engine.functional.program import Program
+    from accelsim.engine.functional.run import FunctionalRun
     from accelsim.engine.functional.scaling import Scalings
+    from accelsim.engine.functional.units import UnitOf
+    from accelsim.numerics.analog import NormalSource
     from accelsim.numerics.quantisers import Quantiser
     from accelsim.workload.graph import Graph
 
-__all__ = ["Emulation", "Inputs", "emulated"]
+__all__ = ["Emulation", "Inputs", "Prepared", "emulated", "prepared"]
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,42 @@ Inputs = Mapping[str, ArrayLike] | str | Path
 def emulated(
     evaluation: Evaluation, inputs: Inputs | None = None, seed: int = 0, time_s: float | None = None, *,
     calibration: Inputs | Sequence[Inputs] | None = None, quantiser: str | Quantiser | None = None,
+    normals: NormalSource | None = None,
 ) -> Emulation:  # fmt: skip
     """What ``evaluation``'s mapping computes. Arguments and errors as `accelsim.emulate`."""
-    from accelsim.engine.functional.inputs import drawn_inputs
-    from accelsim.engine.functional.run import run_values
     from accelsim.engine.functional.units import units_of
 
-    description = evaluation.architecture.description
+    task = prepared(evaluation, inputs, seed, calibration=calibration, quantiser=quantiser)
+    unit_of = units_of(evaluation.architecture.description, task.scalings, seed, time_s, normals)
+    run = task.run(unit_of)
+    return Emulation(evaluation, run.outputs, run.reference, run.errors, task.notes)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model with its inputs, to be run on the units of one architecture or another setting of them."""
+
+    evaluation: Evaluation
+    program: Program
+    values: Mapping[str, NDArray[Any]]
+    scalings: Scalings
+    notes: tuple[str, ...]
+
+    def run(self, unit_of: UnitOf) -> FunctionalRun:
+        """The model on ``unit_of``, and in FP32 beside it."""
+        from accelsim.engine.functional.run import run_values
+
+        form = self.evaluation.architecture.description.value_format
+        return run_values(self.program, self.evaluation.mapping, unit_of, form, self.values)
+
+
+def prepared(
+    evaluation: Evaluation, inputs: Inputs | None = None, seed: int = 0, *,
+    calibration: Inputs | Sequence[Inputs] | None = None, quantiser: str | Quantiser | None = None,
+) -> Prepared:  # fmt: skip
+    """``evaluation``'s model and inputs. Arguments and errors as `accelsim.emulate`."""
+    from accelsim.engine.functional.inputs import drawn_inputs
+
     program = _program(evaluation.workload, seed)
     notes = ["errors are against FP32 and add up along the model", *program.notes]
     if inputs is None:
@@ -107,10 +139,8 @@ def emulated(
     else:
         values = _given(program, inputs)
     scalings = _scalings(evaluation, program, calibration, quantiser, notes)
-    unit_of = units_of(description, scalings, seed, time_s)
-    run = run_values(program, evaluation.mapping, unit_of, description.value_format, values)
     notes.append(f"vector work by {program.engine}")
-    return Emulation(evaluation, run.outputs, run.reference, run.errors, tuple(notes))
+    return Prepared(evaluation, program, values, scalings, tuple(notes))
 
 
 def _given(program: Program, inputs: Inputs) -> dict[str, NDArray[Any]]:

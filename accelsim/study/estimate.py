@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from accelsim.errors import AccelsimError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline import Engine, Evaluation, evaluate
-from accelsim.study.assumptions import Variations, assumptions_of, notes_on
-from accelsim.study.sensitivity import Sensitivity, Setting, explore
+from accelsim.study.assumptions import Figures, Variations, assumptions_of, notes_on
+from accelsim.study.sensitivity import Metrics, Sensitivity, Setting, explore
 from accelsim.workload.graph import Graph
 from accelsim.workload.precision import PrecisionArgument
 
-__all__ = ["Estimate", "estimate", "measured", "metric_intervals"]
+__all__ = ["Estimate", "estimate", "metric_intervals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,6 @@ def metric_intervals(
     return intervals
 
 
-def measured(evaluation: Evaluation, suffix: str = "") -> dict[str, float]:
-    """The metrics that are explored over assumed constants: those of them that the evaluation has."""
-    found = {"latency_s": evaluation.latency_s, "energy_j": evaluation.energy_j}
-    return {f"{name}{suffix}": value for name, value in found.items() if value is not None}
-
-
 def _rate(samples: float, seconds: float) -> float:
     return samples / seconds if seconds > 0 else float("inf")
 
@@ -90,8 +85,9 @@ def estimate(
     nominal = evaluation if detail == "op" else evaluate(workload, architecture, chosen, options=options)
     variations = Variations(workload, architecture, chosen, nominal)
 
-    def measure(setting: Setting) -> dict[str, float]:
-        return measured(variations.at(setting))
+    def measure(settings: Sequence[Setting]) -> list[Metrics | AccelsimError]:
+        found = variations.figures(settings)
+        return [each if isinstance(each, AccelsimError) else each.metrics() for each in found]
 
     assumptions = assumptions_of(workload, architecture, (chosen,))
-    return Estimate(evaluation, explore(assumptions, measure, measure({})), notes)
+    return Estimate(evaluation, explore(assumptions, measure, Figures.of(nominal).metrics()), notes)

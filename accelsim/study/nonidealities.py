@@ -15,7 +15,8 @@ Strengths are shares of the range of what they disturb, so that they can be comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,15 +24,19 @@ from numpy.typing import NDArray
 
 from accelsim.numerics import analog
 
-__all__ = ["STRENGTHS", "NonidealityPoint", "NonidealityStudy", "StandardPart", "run_study"]
+__all__ = [
+    "RANKED_AT", "STRENGTHS", "NonidealityPoint", "NonidealityStudy", "Ranges", "StandardPart", "disturbances",
+    "run_study",
+]  # fmt: skip
 
 STRENGTHS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
-_RANKED_AT = 0.01
+RANKED_AT = 0.01
 _SIZE, _VECTORS = 512, 256
 _HOUR_S, _YEAR_S = 3600.0, 365.25 * 86400
 _ADC_BOUND, _G_MAX_US = 10.0, 25.0
 
 FloatArray = NDArray[np.float32]
+Disturbance = Callable[[float], analog.CrossbarParameters]
 _CLEAN = analog.CrossbarParameters(
     dac=analog.Converter(1.0), adc=analog.Converter(_ADC_BOUND), noise_management="abs_max"
 )
@@ -67,7 +72,7 @@ class NonidealityStudy:
 
     @property
     def ranking(self) -> tuple[str, ...]:
-        at = [each for each in self.points if each.strength == _RANKED_AT]
+        at = [each for each in self.points if each.strength == RANKED_AT]
         return tuple(each.name for each in sorted(at, key=lambda each: -each.error))
 
 
@@ -76,7 +81,7 @@ def run_study(seed: int = 0) -> NonidealityStudy:
     tile = _Layer(seed)
     points = tuple(
         NonidealityPoint(name, strength, tile.error(settings(strength)))
-        for name, settings in _ALONE.items()
+        for name, settings in disturbances(_CLEAN, Ranges(_ADC_BOUND, _SIZE, _G_MAX_US)).items()
         for strength in STRENGTHS
     )
     return NonidealityStudy(points, tuple(_standard(tile)), seed)
@@ -108,28 +113,38 @@ class _Layer:
         return float(np.sqrt(np.square(found - self.exact).sum() / np.square(self.exact).sum()))
 
 
-def _wires(strength: float) -> analog.CrossbarParameters:
-    """A drop of ``strength`` at the ADC's bound: its load there times half, two thirds of it on average over inputs."""
-    load = _SIZE * _ADC_BOUND / _CLEAN.conductance_ratio(_G_MAX_US)
-    return replace(_CLEAN, ir_drop=3 * strength / load)
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """What strengths are shares of: the bounds of inputs (1) and of the ADC, rows, and the largest conductance."""
+
+    adc_bound: float
+    rows: int
+    g_max_us: float
 
 
-def _steps(strength: float, bound: float) -> analog.Converter:
-    return analog.Converter(bound, 2 / strength)
+def disturbances(clean: analog.CrossbarParameters, ranges: Ranges) -> Mapping[str, Disturbance]:
+    """Non-ideality -> ``clean`` with that one at a strength; converters, where ``clean`` has none, get their bounds."""
+    bound = ranges.adc_bound
+    wires = ranges.rows * bound / clean.conductance_ratio(ranges.g_max_us)
+    return {
+        "input noise": lambda s: replace(clean, input_noise=s),
+        "output noise": lambda s: replace(clean, output_noise=s * bound),
+        "weight noise, additive": lambda s: replace(clean, weight_noise=s, weight_noise_kind="additive"),
+        "weight noise, read": lambda s: replace(clean, weight_noise=s, weight_noise_kind="pcm_read"),
+        "DAC steps": lambda s: replace(clean, dac=analog.Converter(1.0, 2 / s)),
+        "ADC steps": lambda s: replace(clean, adc=analog.Converter(bound, 2 / s)),
+        "S-shape": lambda s: replace(clean, nonlinearity=s / bound * _bound(clean)),
+        # A drop of s at the ADC's bound: the load there times half, two thirds of it on average over inputs.
+        "wires": lambda s: replace(clean, ir_drop=3 * s / wires),
+        "input asymmetry": lambda s: replace(clean, input_asymmetry=s),
+        "output asymmetry": lambda s: replace(clean, output_asymmetry=s),
+    }
 
 
-_ALONE: dict[str, Callable[[float], analog.CrossbarParameters]] = {
-    "input noise": lambda s: replace(_CLEAN, input_noise=s),
-    "output noise": lambda s: replace(_CLEAN, output_noise=s * _ADC_BOUND),
-    "weight noise, additive": lambda s: replace(_CLEAN, weight_noise=s, weight_noise_kind="additive"),
-    "weight noise, read": lambda s: replace(_CLEAN, weight_noise=s, weight_noise_kind="pcm_read"),
-    "DAC steps": lambda s: replace(_CLEAN, dac=_steps(s, 1.0)),
-    "ADC steps": lambda s: replace(_CLEAN, adc=_steps(s, _ADC_BOUND)),
-    "S-shape": lambda s: replace(_CLEAN, nonlinearity=s),
-    "wires": _wires,
-    "input asymmetry": lambda s: replace(_CLEAN, input_asymmetry=s),
-    "output asymmetry": lambda s: replace(_CLEAN, output_asymmetry=s),
-}
+def _bound(clean: analog.CrossbarParameters) -> float:
+    """What the crossbar counts an S-shape from."""
+    bound = clean.adc.bound
+    return 1.0 if math.isinf(bound) else bound
 
 
 def _standard(tile: _Layer) -> Iterator[StandardPart]:

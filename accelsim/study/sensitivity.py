@@ -17,7 +17,9 @@ __all__ = ["Assumption", "Sensitivity", "Swing", "explore"]
 
 Value = float | str
 Setting = Mapping[str, Value]
-Measure = Callable[[Setting], Mapping[str, float]]
+Metrics = Mapping[str, float]
+Measure = Callable[[Sequence[Setting]], Sequence[Metrics | AccelsimError]]
+"""Metrics at each of several settings (path -> value; what is absent is nominal), or why one cannot be run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +64,19 @@ def explore(assumptions: Sequence[Assumption], measure: Measure, nominal: Mappin
 
     Args:
         assumptions: what is varied.
-        measure: metrics at a setting (path -> value; what is absent is nominal). May raise `AccelsimError`.
+        measure: what is measured, at many settings at once.
         nominal: metrics with everything nominal.
     """
     refused: list[str] = []
-    outcomes: dict[str, list[tuple[Value, Mapping[str, float]]]] = {}
-    for assumption in assumptions:
-        outcomes[assumption.path] = [(assumption.nominal, nominal)]
-        for value in assumption.others:
-            measured = _attempt(measure, {assumption.path: value}, refused)
-            if measured is not None:
-                outcomes[assumption.path].append((value, measured))
-    spans = {metric: [value] for metric, value in nominal.items()}
-    for tried in outcomes.values():
-        for _, metrics in tried:
-            for metric, value in metrics.items():
-                spans[metric].append(value)
-    for corner in _corners(nominal, outcomes):
-        metrics_there = _attempt(measure, corner, refused)
-        for metric, value in (metrics_there or {}).items():
-            spans[metric].append(value)
+    outcomes: dict[str, list[tuple[Value, Metrics]]] = {each.path: [(each.nominal, nominal)] for each in assumptions}
+    ends = [(assumption.path, value) for assumption in assumptions for value in assumption.others]
+    for (path, value), metrics in zip(ends, _measured(measure, [{path: value} for path, value in ends], refused),
+                                      strict=True):  # fmt: skip
+        if metrics is not None:
+            outcomes[path].append((value, metrics))
+    met = [metrics for tried in outcomes.values() for _, metrics in tried]
+    met += [metrics for metrics in _measured(measure, _corners(nominal, outcomes), refused) if metrics is not None]
+    spans = {metric: [value, *(metrics[metric] for metrics in met)] for metric, value in nominal.items()}
     swings = [
         Swing(assumption, {m: _span([metrics[m] for _, metrics in outcomes[assumption.path]]) for m in nominal})
         for assumption in assumptions
@@ -95,9 +90,7 @@ def _span(values: list[float]) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _corners(
-    nominal: Mapping[str, float], outcomes: Mapping[str, list[tuple[Value, Mapping[str, float]]]]
-) -> list[dict[str, Value]]:
+def _corners(nominal: Metrics, outcomes: Mapping[str, list[tuple[Value, Metrics]]]) -> list[dict[str, Value]]:
     """For each metric, all assumptions where they alone make it least, and where they make it greatest."""
     corners: list[dict[str, Value]] = []
     for metric in nominal:
@@ -110,11 +103,12 @@ def _corners(
     return corners
 
 
-def _attempt(measure: Measure, setting: Setting, refused: list[str]) -> Mapping[str, float] | None:
-    """The metrics, or None with the reason noted where the setting cannot run (it does not fit, say)."""
-    try:
-        return measure(setting)
-    except AccelsimError as error:
-        shown = ", ".join(f"{path}={value}" for path, value in setting.items())
-        refused.append(f"{shown if len(setting) < 4 else 'a corner of the ranges'}: {error}")
-        return None
+def _measured(measure: Measure, settings: Sequence[Setting], refused: list[str]) -> list[Metrics | None]:
+    """The metrics of each setting; None, with the reason noted, where it cannot run (it does not fit, say)."""
+    found: list[Metrics | None] = []
+    for setting, metrics in zip(settings, measure(settings) if settings else (), strict=True):
+        if isinstance(metrics, AccelsimError):
+            shown = ", ".join(f"{path}={value}" for path, value in setting.items())
+            refused.append(f"{shown if len(setting) < 4 else 'a corner of the ranges'}: {metrics}")
+        found.append(None if isinstance(metrics, AccelsimError) else metrics)
+    return found

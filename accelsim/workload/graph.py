@@ -12,7 +12,7 @@ import numpy as np
 
 from accelsim.documents import Constant
 from accelsim.errors import GraphError, UnknownNameError
-from accelsim.numerics import FORMATS
+from accelsim.numerics import FORMATS, format_named
 from accelsim.workload.ops import GATES, Conv, Host, Loop, MatMul, Op, Recurrent
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
     if tensor.role not in get_args(Role):
         raise UnknownNameError("role of a tensor", tensor.role, get_args(Role), file=where, field=field)
     if tensor.format is not None and tensor.format not in FORMATS:
-        raise UnknownNameError("format", tensor.format, FORMATS, file=where, field=field)
+        format_named(tensor.format, file=where, field=field)
     if tensor.sparsity is not None and not 0 <= tensor.sparsity.zeros <= tensor.elements:
         rule = f"must be 0 to {tensor.elements}, the elements of the tensor"
         raise GraphError(rule, file=where, field=f"{field}.sparsity.zeros", value=tensor.sparsity.zeros)

@@ -8,12 +8,12 @@ vector unit's format otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.numerics import FORMATS, Float, format_named
+from accelsim.numerics import FORMATS, Float, shortest_name
 from accelsim.workload.expand import step_slice
 from accelsim.workload.graph import Graph, PrecisionRecipe, Tensor
 from accelsim.workload.ops import Conv, Loop, MatMul, Move, Op
@@ -41,9 +41,10 @@ class PrecisionChoice:
 
 
 def resolve_precision(graph: Graph, precision: PrecisionArgument) -> PrecisionChoice:
-    """Turn a format name, a recipe name of this workload, or a mapping of op-name patterns into a choice.
+    """Turn a format, a recipe name of this workload, or a mapping of op-name patterns into a choice.
 
-    A mapping needs the pattern ``*`` or the key ``default`` for the ops that no other pattern names.
+    Formats go by name or are composed, such as e2m1/ue5m3@16 (see `accelsim.numerics.format_of`). A mapping needs the
+    pattern ``*`` or the key ``default`` for the ops that no other pattern names.
 
     Raises:
         UnknownNameError: neither a format nor a recipe.
@@ -53,18 +54,29 @@ def resolve_precision(graph: Graph, precision: PrecisionArgument) -> PrecisionCh
         recipe = graph.recipes.get(precision)
         if recipe is not None:
             return PrecisionChoice(precision, recipe.default, recipe.patterns, recipe)
-        if precision not in FORMATS:
-            raise UnknownNameError("format or recipe", precision, [*FORMATS, *graph.recipes], field="precision")
-        return PrecisionChoice(precision, precision)
+        return PrecisionChoice(precision, _format(precision, [*FORMATS, *graph.recipes]))
     rest = dict(precision)
     default = rest.pop("default", None) or rest.pop("*", None)
     if default is None:
         raise InputError("has no format for the other ops", field="precision", remedy="add the pattern '*'")
-    for name in (default, *rest.values()):
-        format_named(name, field="precision")
+    patterns = tuple((pattern, _format(name, FORMATS)) for pattern, name in rest.items())
     _every_pattern_matches(graph, rest)
     label = ",".join(f"{pattern}={name}" for pattern, name in precision.items())
-    return PrecisionChoice(label, default, tuple(rest.items()))
+    return PrecisionChoice(label, _format(default, FORMATS), patterns)
+
+
+def _format(name: str, known: Iterable[str]) -> str:
+    """The format that units go by: composed formats that are in the list have their name there.
+
+    Raises:
+        UnknownNameError: neither in the list nor composed.
+    """
+    try:
+        return shortest_name(name)
+    except UnknownNameError:
+        raise UnknownNameError("format or recipe", name, known, field="precision") from None
+    except InputError as error:
+        raise InputError(error.rule, field="precision", value=name, remedy=error.remedy) from None
 
 
 def _every_pattern_matches(graph: Graph, patterns: Mapping[str, str]) -> None:

@@ -8,7 +8,10 @@ from accelsim.errors import InputError, UnknownNameError
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.technology.converters import adc_energy_pj
 
-BUNDLED = ("aimc-mesh", "analog-34tile", "hermes-64core", "isaac", "neurram", "rasch-2023")
+BUNDLED = (
+    "aimc-mesh", "analog-34tile", "basic-analog", "colonnade-2021", "hermes-64core", "isaac", "jia-jssc-2020",
+    "neurram", "neurram-core", "rasch-2023", "sinangil-jssc-2021", "wang-vlsi-2022",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

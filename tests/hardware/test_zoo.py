@@ -108,7 +108,10 @@ def test_mx_npu_energies_follow_the_formula_in_its_file(name):
     significand = element.mantissa_bits + 1 if isinstance(element, Float) else element.bits
     fixed_point = significand + 2**exponent - 2 if exponent else significand
     shared = min(unit.reduction_per_pe.value, stored.block or unit.reduction_per_pe.value)
-    scale = {None: 0.0, 32: 0.007 + 0.03, 16: 0.09 + 0.35}[stored.block]
+    scale = 0.0
+    if stored.block:  # powers of two are added and shift; others are multiplied, with an exponent bit more in UE5M3
+        power = not isinstance(stored.scale, Float)
+        scale = 0.007 + 0.03 if power else 0.09 + 0.35 + 0.0175 * (stored.scale.exponent_bits - 4)
     energy = (
         0.07 * significand**2 / 64
         + (0.21 - 0.07) / 8 * exponent

@@ -1,5 +1,7 @@
 """Matrices on tiles: everything is held once, nothing overlaps, placements are what they say."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,14 +9,20 @@ from hypothesis import strategies as st
 
 from accelsim.errors import InfeasibleError, UnknownNameError, UnsupportedError
 from accelsim.hardware.load import load_architecture
+from accelsim.mapping.aimc import lower
 from accelsim.mapping.aimc.allocate import allocated
 from accelsim.mapping.aimc.assign import Wanted, assigned, cut_of
-from accelsim.mapping.aimc.choice import resolve_analog
+from accelsim.mapping.aimc.choice import resolve_analog, stored_choice
 from accelsim.mapping.aimc.chunks import Ready, needed_share
-from accelsim.mapping.aimc.place import Flow, _byte_hops, _curves, _exchanged, _gains, _traffic, placed
+from accelsim.mapping.aimc.lower import lower_aimc
+from accelsim.mapping.aimc.mapper import map_aimc
+from accelsim.mapping.aimc.pack import packed
+from accelsim.mapping.aimc.place import Flow, _apart, _byte_hops, _curves, _exchanged, _gains, _traffic, placed
+from accelsim.mapping.aimc.records import Block, Cut, StoredMatrix
 from accelsim.workload.expand import expanded
 from accelsim.workload.load import load_workload
 from accelsim.workload.ops import Conv
+from accelsim.workload.precision import assign_formats
 
 HERMES = load_architecture("hermes-64core")
 MESH = load_architecture("aimc-mesh")
@@ -46,9 +54,10 @@ def overlaps(matrices):
     tiles = {}
     for each in matrices.values():
         for block in each.blocks:
-            cells = tiles.setdefault((each.round, block.tile), np.zeros((256, 256), np.int64))
-            there = cells[block.first_row :, block.first_column :][: block.rows, : block.columns]
-            assert there.shape == (block.rows, block.columns)
+            cells = tiles.setdefault((each.round, block.tile), np.zeros((2, 256, 256), np.int64))
+            pages = cells if block.page is None else cells[block.page : block.page + 1]
+            there = pages[:, block.first_row :, block.first_column :][:, : block.rows, : block.columns]
+            assert there.shape[1:] == (block.rows, block.columns)
             there += 1
             assert there.max() == 1, each.name
 
@@ -78,6 +87,67 @@ def test_small_matrices_share_tiles_only_where_tiles_are_short():
     corners, _ = allocated(wanted(*[(128, 128)] * 256), HERMES.description, "test")
     assert len({tile for each in corners.values() for tile in each.tiles}) == 64
     overlaps(corners)
+
+
+def in_pages():
+    """Four tiles of 256 x 256 weights of four cells, or of two."""
+    arch = load_architecture("analog-34tile")
+    sizes = {"chips": 1, "mesh.rows": 2, "mesh.columns": 2, "tile.rows": 256, "tile.columns": 1024}
+    return arch.override(sizes).description
+
+
+def test_matrices_are_cut_finer_where_rests_would_stay_empty():
+    """Three of 160 x 256 need a tile each, in two parts of 80 rows they fit two."""
+    arch = HERMES.override({"mesh.rows": 1, "mesh.columns": 2}).description
+    sizes = wanted(*[(160, 256)] * 3)
+    assert packed(list(sizes.values()), arch)[1] == 3
+    matrices, _ = allocated(sizes, arch, "test")
+    overlaps(matrices)
+    assert max(tile for each in matrices.values() for tile in each.tiles) == 1
+    assert {each.cut.row_parts for each in matrices.values()} == {2}
+    with pytest.raises(InfeasibleError, match="needs 3 tiles"):
+        allocated(wanted((160, 256), (160, 256), (200, 256)), arch, "test")
+
+
+def test_pages_are_taken_where_tiles_are_short():
+    roomy, _ = allocated(wanted(*[(256, 256)] * 4), in_pages(), "test")
+    assert {each.cut.pages for each in roomy.values()} == {1}
+    sizes = wanted(*[(256, 256)] * 5)
+    sizes["w0"].vectors = 9
+    tight, _ = allocated(sizes, in_pages(), "test")
+    assert [each.cut.pages for each in tight.values()] == [1, 2, 2, 1, 1], "those with the fewest vectors"
+    assert tight["w1"].resource == tight["w2"].resource, "one page is read at a time"
+    assert tight["w1"].tiles == tight["w2"].tiles
+    overlaps(tight)
+    full, _ = allocated(wanted(*[(256, 256)] * 8), in_pages(), "test")
+    overlaps(full)
+    with pytest.raises(InfeasibleError, match=r"needs 5 tiles.*4 tiles"):
+        allocated(wanted(*[(256, 256)] * 9), in_pages(), "test")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 700), st.integers(1, 700)), min_size=1, max_size=12))
+def test_pages_hold_every_block_and_none_twice(sizes):
+    try:
+        matrices, _ = allocated(wanted(*sizes), in_pages(), "test")
+    except InfeasibleError:
+        assert sum(-(-rows // 256) * -(-columns // 256) for rows, columns in sizes) > 4
+        return
+    overlaps(matrices)
+    assert max(tile for each in matrices.values() for tile in each.tiles) < 4
+    for each in matrices.values():
+        assert sorted((block.rows, block.columns, block.row_part) for block in each.blocks) == sorted(
+            [*each.cut.blocks()] * each.replicas
+        )
+
+
+def test_blocks_of_a_tile_are_read_together_only_on_the_same_rows():
+    cut = Cut(1, 100, 60, 2, 2, 1)
+    side_by_side = [Block(0, 50, 30, 0, 0, 0), Block(0, 50, 30, 0, 0, 30)]
+    below = [Block(0, 50, 30, 1, 50, 0), Block(1, 50, 30, 1, 0, 0)]
+    matrix = StoredMatrix("w", cut, 1, (*side_by_side, *below), "w")
+    assert sorted(matrix.reads) == [(30,), (60, 30)]
+    assert (matrix.port_rows, matrix.summed_columns) == (100, 60)
 
 
 def test_copies_go_where_vectors_queue():
@@ -130,7 +200,8 @@ def test_what_an_exchange_saves_is_what_it_says():
     flows = random_flows(3, 64)
     moved, place = _traffic(flows, 64), next(iter(_curves(8, 8))).copy()
     before = _byte_hops(flows, place)
-    gains = _gains(5, place, moved)
+    distance = _apart(place)
+    gains = _gains(5, distance, moved, (moved * distance).sum(axis=1))
     for other in (0, 4, 17, 63):
         swapped = place.copy()
         swapped[[5, other]] = swapped[[other, 5]]
@@ -157,6 +228,36 @@ def test_formats_go_to_the_cores_and_analog_to_the_tiles():
         assigned(graph, HERMES.description, resolve_analog(graph, "int8", HERMES.description))
     with pytest.raises(UnknownNameError):
         resolve_analog(graph, "analogue", HERMES.description)
+
+
+LOOPS = [
+    ("lstm", "hermes-64core", "tile", "analog"), ("dblstm-3x250", "aimc-mesh", "op", "analog"),
+    ("rnnt-mlperf", "aimc-mesh", "op", "analog"), ("rnnt-mlperf", "aimc-mesh", "op", "int8"),
+    ("conformer", "aimc-mesh", "op", "analog"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "architecture", "detail", "precision"), LOOPS)
+def test_copied_steps_are_the_steps_themselves(name, architecture, detail, precision, monkeypatch):
+    """Lowered once with copies and once step by step."""
+    arch = load_architecture(architecture)
+    workload = load_workload(name, audio_s=0.5) if name in ("rnnt-mlperf", "conformer") else load_workload(name)
+    graph = expanded(workload)
+    choice = resolve_analog(graph, precision, arch.description)
+    stored = assign_formats(graph, stored_choice(choice, arch.description), arch.description.value_format)
+    mapping = map_aimc(stored, arch.description, choice)
+    copied = lower_aimc(mapping, arch.description, detail)
+    ends = iter(range(10**9))
+    monkeypatch.setattr(lower, "state_of", lambda *_: next(ends))  # no step leaves what another left
+    stepwise = lower_aimc(mapping, arch.description, detail)
+    for column in ("resource", "action", "amount", "op"):
+        assert np.array_equal(getattr(copied, column), getattr(stepwise, column))
+    assert predecessors(copied) == predecessors(stepwise)
+
+
+def predecessors(tasks):
+    bounds = pairwise(tasks.pred_ptr.tolist())
+    return [frozenset(tasks.pred[first:end].tolist()) for first, end in bounds]
 
 
 def test_chunks_wait_for_the_rows_under_the_window():

@@ -45,7 +45,7 @@ def test_an_entry_does_not_depend_on_what_was_mapped_before(architecture, order)
 def test_promising_spans_are_all_that_could_gain():
     starts, places = [0, 1, 3, 4, 7], frozenset({0, 1, 4, 7})
     alone_s, least_s, again_s = [5.0, 1.0, 4.0, 6.0, 2.0], [1.0, 1.0, 2.0, 1.0, 2.0], [0.5, 0.1, 0.2, 0.4, 0.3]
-    entries = Entries(9, starts, alone_s, least_s, again_s, places)
+    entries = Entries(9, starts, alone_s, least_s, again_s, places, 9)
     for stripes in (2, 4, 9):
         begins = sorted(places)
         expected = []

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from accelsim.mapping.contraction import Share, cost, evaluate, last_store_bytes, tiling
 from accelsim.mapping.pruning import begin_s, candidate_s, least_of_split, split_s, tiling_s, too_many_fetches
-from accelsim.mapping.search import search
+from accelsim.mapping.search import least_buffer_bytes, search
 from accelsim.mapping.space import ALONG_GROUPS, ALONG_N, Candidate, Metrics, ceil_div, shares
 from tests.mapping.test_contraction import machines, problems
 
@@ -74,3 +74,11 @@ def test_no_order_is_better_than_the_best_found(problem, machine, data):
         other = Candidate(*chosen)._replace(order=data.draw(st.integers(0, 5)))
         found = Metrics(*evaluate(problem, machine, other))
         assert not found.feasible or found.time_s >= Metrics(*metrics).time_s * (1 - 2e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(problems(), machines(), st.sampled_from([0.5, 0.999, 1.0, 1.5]))
+def test_nothing_fits_below_the_least_buffer_and_something_does_from_there_on(problem, machine, share):
+    least = least_buffer_bytes(problem, machine)
+    _, metrics, _ = search(problem, machine._replace(capacity_bytes=least * share), True)
+    assert metrics[0] == (share >= 1.0 or least == 0)

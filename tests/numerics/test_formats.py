@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from accelsim.errors import InputError, UnknownNameError
-from accelsim.numerics import FORMATS, Float, Integer, PowerOfTwo, format_of
+from accelsim.numerics import FORMATS, Float, Integer, PowerOfTwo, format_named, format_of, shortest_name
 from accelsim.numerics.libraries import LIBRARIES, disagreement_table, library_format
 
 OLD = {
@@ -98,3 +98,24 @@ def test_libraries_by_name():
 def test_the_table_of_disagreements_has_every_library():
     head = disagreement_table().splitlines()[0]
     assert all(name in head for name in LIBRARIES)
+
+
+def test_composed_formats_are_found_where_names_are():
+    listed = len(FORMATS)
+    assert FORMATS["e2m1/ue5m3@8"] == format_named("e2m1/ue5m3@8") == format_of("e2m1/ue5m3@8")
+    assert FORMATS["e2m1/ue5m3@8"].bits_per_element == 4 + 8 / 8
+    assert len(FORMATS) == listed
+    with pytest.raises(KeyError):
+        FORMATS["int9"]
+    for wrong, words in (("e2m1/ue5m3", "who shares"), ("e2m1/e8m0@0", "1 or more"), ("x/e8m0@8", "no element")):
+        with pytest.raises(InputError, match=f"field: '{wrong}' .*{words}"):
+            format_named(wrong, field="field")
+
+
+@pytest.mark.parametrize(
+    ("composed", "name"),
+    [("e2m1/e8m0@32", "mxfp4"), ("e2m1/ue5m3@16", "fp4_ue5m3"), ("e4m3/e8m0@32", "mxfp8_e4m3"), ("mxfp4", "mxfp4"),
+     ("int4/fp32@channel", "int4_channel"), ("e2m1/e8m0@16", "e2m1/e8m0@16")],
+)  # fmt: skip
+def test_a_composed_format_that_is_listed_goes_by_its_name(composed, name):
+    assert shortest_name(composed) == name

@@ -8,15 +8,14 @@ digitally: where the publication of a crossbar model learns a fixed range of inp
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.engine.functional.analog_setting import AnalogSetting, analog_setting
 from accelsim.engine.functional.digital import array_unit
 from accelsim.engine.functional.product import SumOrder
 from accelsim.engine.functional.scaling import Scalings
@@ -26,73 +25,13 @@ from accelsim.hardware.aimc import AimcArchitecture
 from accelsim.mapping.aimc.records import AimcOp, Cut, bounds
 from accelsim.mapping.records import MappedItem
 from accelsim.numerics.accumulators import Sequential, accumulator_named
-from accelsim.numerics.analog import (
-    Converter,
-    Crossbar,
-    CrossbarParameters,
-    Device,
-    crossbar_named,
-    device_named,
-    program_tile,
-)
-from accelsim.numerics.analog.devices import checked_time_s
+from accelsim.numerics.analog import ReadArray, Seed, program_array, within
+from accelsim.numerics.analog.draws import generator
 from accelsim.workload.ops import Conv, MatMul
-
-if TYPE_CHECKING:
-    from accelsim.numerics.analog import Tile
 
 __all__ = ["AnalogSetting", "analog_setting", "analog_units"]
 
 FloatArray = NDArray[np.float32]
-_AT_BOUND = 1 - 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class AnalogSetting:
-    """What tiles compute with.
-
-    Attributes:
-        crossbar: converters and non-idealities; inputs are scaled before it.
-        device: of the cells.
-        time_s: seconds after programming at which they are read; None for right after it, before any reading noise.
-        compensated: whether outputs are scaled for the drift that a tile's devices share.
-        seed: of everything that is drawn.
-    """
-
-    crossbar: CrossbarParameters
-    device: Device
-    time_s: float | None = None
-    compensated: bool = True
-    seed: int = 0
-
-
-def analog_setting(description: AimcArchitecture, time_s: float | None, seed: int) -> AnalogSetting:
-    """The setting of an architecture's tiles.
-
-    Raises:
-        InputError: a time before programming, or converters that the crossbar model does not have.
-        UnsupportedError: cells or phases that are not emulated.
-    """
-    tile, mode = description.tile, description.tile.mode
-    where = f"architecture {description.name}"
-    if mode.inputs_split:
-        raise UnsupportedError("applies its inputs in shares, which is not emulated", file=where,
-                               field=f"tile.read_modes.{tile.read_mode}.inputs_split", value=True,
-                               remedy="choose a mode that applies whole inputs")  # fmt: skip
-    model = crossbar_named(tile.crossbar.model)
-    if not model.perfect:
-        model = replace(
-            model,
-            dac=_at_bits(model.dac, int(mode.input_bits.value)), adc=_at_bits(model.adc, int(mode.output_bits.value)),
-            noise_management="abs_max", noise_threshold=0.0,
-            sign_handling="one_pass" if mode.n_phases == 1 else "pos_neg_separate_digital_sum",
-        )  # fmt: skip
-    time_s = None if time_s is None else checked_time_s(time_s)
-    return AnalogSetting(model, device_named(tile.crossbar.device), time_s, seed=seed)
-
-
-def _at_bits(converter: Converter, bits: int) -> Converter:
-    return Converter.of_bits(bits, converter.bound) if math.isfinite(converter.bound) else converter
 
 
 def analog_units(description: AimcArchitecture, setting: AnalogSetting, scalings: Scalings) -> UnitOf:
@@ -102,7 +41,8 @@ def analog_units(description: AimcArchitecture, setting: AnalogSetting, scalings
     def unit(mapped: MappedItem) -> MatrixUnit:
         assert isinstance(mapped, AimcOp)
         if mapped.unit == "tile":
-            return _Tiles(mapped, setting, programmed)
+            assert mapped.matrix is not None
+            return _Tiles(mapped, setting.in_pages(mapped.matrix.cut.pages), programmed)
         assert description.cores is not None
         elements = description.cores.units[mapped.precision].macs_per_pe.value
         return _on_cores(mapped, scalings, int(description.cores.rows.value * elements))
@@ -136,25 +76,32 @@ class _Tiles:
         return self.programmed[matrix.name]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Block:
-    """A block on its tile: the crossbar as it is read, factors of its outputs, and where it lies in its matrix."""
+    """A block on its tile: its cells as they are read, the scales of its columns, and where it lies in its matrix.
+
+    ``noise`` is what its products draw from.
+    """
 
     group: int
     rows: tuple[int, int]
     columns: tuple[int, int]
-    crossbar: Crossbar | None
-    factors: FloatArray
+    array: ReadArray | None
+    scales: FloatArray
+    noise: Seed
 
 
 @dataclass(slots=True)
 class _Programmed:
-    """A matrix on its tiles at the time of the setting. Each product draws new noise from one generator."""
+    """A matrix on its tiles at the time of the setting.
+
+    Each block has streams of its own for its devices, its calibration and the noise of its products, so that one of
+    them stays the same where another is changed.
+    """
 
     cut: Cut
-    setting: AnalogSetting
     blocks: list[_Block]
-    rng: np.random.Generator
+    products: int = 0
     saturated: int = 0
     flushed: int = 0
 
@@ -163,9 +110,11 @@ class _Programmed:
         """Program ``weights`` (groups, outputs, inputs)."""
         if not np.isfinite(weights).all():
             raise InputError("holds NaN or infinities", field=f"tensor {name}")
-        rng = np.random.default_rng((setting.seed, zlib.crc32(name.encode())))
-        blocks = [_programmed_block(weights, place, setting, rng) for place in _places(cut)]
-        return cls(cut, setting, blocks, rng)
+        blocks = [
+            _programmed_block(weights, place, setting, _seed(setting, name, number))
+            for number, place in enumerate(_places(cut))
+        ]
+        return cls(cut, blocks)
 
     def times(self, left: Operand) -> Sums:
         """(groups, m, outputs) of left (groups, m, inputs)."""
@@ -173,13 +122,21 @@ class _Programmed:
         found = np.zeros((len(inputs), inputs.shape[1], self.cut.outputs), np.float32)
         clipped = 0
         for block in self.blocks:
-            if block.crossbar is None:
+            if block.array is None:
                 continue
-            x = inputs[block.group, :, slice(*block.rows)]
-            product = block.crossbar.product(x, self.rng)
-            clipped += _clipped(product.outputs, x, self.setting.crossbar)
-            found[block.group, :, slice(*block.columns)] += product.outputs * block.factors
+            noise = within(block.noise, f"product/{self.products}")
+            product = block.array.product(inputs[block.group, :, slice(*block.rows)], noise)
+            clipped += product.clipped
+            found[block.group, :, slice(*block.columns)] += product.outputs * block.scales
+        self.products += 1
         return Sums(found, clipped)
+
+
+def _seed(setting: AnalogSetting, matrix: str, block: int) -> Seed:
+    if setting.normals is not None:
+        return setting.normals.within(f"{matrix}/{block}")
+    mixed = np.random.SeedSequence((setting.seed, zlib.crc32(matrix.encode()), block))
+    return int(mixed.generate_state(1, np.uint64)[0])
 
 
 def _places(cut: Cut) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
@@ -191,31 +148,14 @@ def _places(cut: Cut) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
 
 
 def _programmed_block(
-    weights: FloatArray, place: tuple[int, tuple[int, int], tuple[int, int]], setting: AnalogSetting,
-    rng: np.random.Generator,
-) -> _Block:  # fmt: skip
+    weights: FloatArray, place: tuple[int, tuple[int, int], tuple[int, int]], setting: AnalogSetting, seed: Seed
+) -> _Block:
     group, rows, columns = place
     part = weights[group, slice(*columns), slice(*rows)].astype(np.float32, copy=False)
     scale = np.abs(part).max(axis=1)
     if not scale.any():  # nothing is programmed, nothing is read
-        return _Block(group, rows, columns, None, scale)
+        return _Block(group, rows, columns, None, scale, seed)
     safe = np.where(scale > 0, scale, np.float32(1))
-    tile = program_tile(part / safe[:, None], setting.device, setting.crossbar, rng)
-    now = tile.read_at(setting.time_s, rng)
-    factor = _compensation(tile, now, setting, rng)
-    return _Block(group, rows, columns, now, (scale * np.float32(factor)).astype(np.float32))
-
-
-def _compensation(
-    tile: Tile, now: Crossbar, setting: AnalogSetting, rng: np.random.Generator
-) -> float:  # fmt: skip
-    return tile.compensation(now, rng) if setting.compensated and setting.time_s is not None else 1.0
-
-
-def _clipped(outputs: FloatArray, x: FloatArray, settings: CrossbarParameters) -> int:
-    """Outputs at the bound of the ADC."""
-    bound = settings.adc.bound * abs(settings.output_scale)
-    if settings.perfect or not math.isfinite(bound):
-        return 0
-    scale = np.abs(x).max(axis=1, keepdims=True)
-    return int(np.count_nonzero((np.abs(outputs) >= _AT_BOUND * bound * scale) & (scale > 0)))
+    compensated = setting.compensated and setting.time_s is not None
+    array = program_array(part / safe[:, None], setting.device, setting.scheme, seed, compensated=compensated)
+    return _Block(group, rows, columns, array.read_at(setting.time_s, seed), scale, generator(seed, "product"))

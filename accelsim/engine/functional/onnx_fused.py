@@ -124,8 +124,9 @@ def _einsum2(equation: str, a: Array, b: Array) -> Array:
 
 def _paired(first: str, second: str, kept: str, left: Shape, right: Shape) -> Arranged:
     """The product over the indices of both terms that are not kept; an axis of 1 is repeated along a longer one."""
-    sizes = {each: max(size, dict(zip(first, left, strict=True)).get(each, 1))
-             for each, size in [*zip(second, right, strict=True), *zip(first, left, strict=True)]}  # fmt: skip
+    sizes: dict[str, int] = {}
+    for each, size in [*zip(first, left, strict=True), *zip(second, right, strict=True)]:
+        sizes[each] = max(sizes.get(each, 1), size)
     a, b = (
         "".join(each for each, size in zip(term, shape, strict=True) if size == sizes[each])
         for term, shape in ((first, left), (second, right))

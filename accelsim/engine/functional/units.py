@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from accelsim.hardware.aimc import AimcArchitecture
 from accelsim.hardware.description import Description
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.records import MappedItem
+
+if TYPE_CHECKING:
+    from accelsim.numerics.analog import NormalSource
 
 __all__ = ["Held", "MatrixUnit", "Operand", "Sums", "UnitOf", "units_of"]
 
@@ -89,24 +92,31 @@ UnitOf = Callable[[MappedItem], MatrixUnit]
 """From a mapped matrix op, of the kind's own class, to its unit."""
 
 
-def units_of(description: Description, scalings: Scalings, seed: int, time_s: float | None = None) -> UnitOf:
+def units_of(
+    description: Description, scalings: Scalings, seed: int, time_s: float | None = None,
+    normals: NormalSource | None = None,
+) -> UnitOf:  # fmt: skip
     """The matrix units of an architecture, by mapped op.
 
     Args:
         scalings: where the scales of integer operands come from.
         seed: of what hardware draws, such as the noise of cells; digital arrays draw nothing.
         time_s: seconds after programming at which analog tiles are read; None for right after it.
+        normals: what analog tiles take in place of drawn numbers.
 
     Raises:
-        UnsupportedError: a kind whose values are not emulated, or a time where nothing drifts.
+        UnsupportedError: a kind whose values are not emulated, or a time or normals where nothing drifts or is drawn.
     """
     if isinstance(description, AimcArchitecture):
         from accelsim.engine.functional.analog import analog_setting, analog_units
 
-        return analog_units(description, analog_setting(description, time_s, seed), scalings)
+        return analog_units(description, analog_setting(description, time_s, seed, normals), scalings)
     if time_s is not None:
         raise UnsupportedError("is for analog tiles, which drift", file=f"architecture {description.name}",
                                field="time_s", value=time_s, remedy="leave it out")  # fmt: skip
+    if normals is not None:
+        raise UnsupportedError("are for analog tiles, which are noisy", file=f"architecture {description.name}",
+                               field="normals", remedy="leave them out")  # fmt: skip
     if isinstance(description, DigitalArchitecture):
         from accelsim.engine.functional.digital import digital_units
 

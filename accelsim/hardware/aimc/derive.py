@@ -61,8 +61,9 @@ def _adc_constants(description: AimcArchitecture) -> tuple[float, float]:
 def component_areas_mm2(description: AimcArchitecture) -> dict[str, Span]:
     """Square millimetres by component of all chips.
 
-    Components: ``crossbar`` (cells), ``adc``, ``tile`` (drivers, control and all else that is stated of a tile),
-    ``buffer``, ``digital``, ``cores``. Links, pads and unused area are in none of them.
+    Components: ``crossbar`` (cells), ``adc``, ``dac`` where it is stated, ``tile`` (drivers, control and all else that
+    is stated of a tile), ``buffer``, ``digital``, ``cores``, ``off_chip`` where it is stated, and the further parts of
+    a tile by their names. Other links, pads and unused area are in none of them.
     """
     tile, tiles = description.tile, float(description.n_tiles)
     cells = tile.rows.value * tile.columns.value
@@ -72,11 +73,20 @@ def component_areas_mm2(description: AimcArchitecture) -> dict[str, Span]:
         "tile": span_of(tile.other_area_mm2) * tiles,
         "digital": span_of(description.digital.area_mm2) * description.digital.count.value,
     }
-    if description.technology is not None:
+    if tile.dac.area_um2 is not None:
+        parts["dac"] = span_of(tile.dac.area_um2) * (tile.rows.value * _MM2_PER_UM2 * tiles)
+    if tile.buffer_area_mm2 is not None:
+        parts["buffer"] = span_of(tile.buffer_area_mm2) * tiles
+    elif description.technology is not None:
         parts["buffer"] = sram_area_mm2(tile.buffer_bytes.value, 1, description.node_nm.value) * tiles
     if description.cores is not None:
         parts["cores"] = span_of(description.cores.area_mm2) * description.cores.count.value
-    return parts
+    if description.off_chip.area_mm2 is not None:
+        parts["off_chip"] = span_of(description.off_chip.area_mm2)
+    lines = tile.lines(tile.full_use)
+    return parts | {
+        name: span_of(part.area_um2) * (part.in_tile(lines) * _MM2_PER_UM2 * tiles) for name, part in tile.parts.items()
+    }
 
 
 def _supplied(arch: AimcArchitecture) -> dict[str, tuple[Span, str, str]]:

@@ -80,11 +80,15 @@ class MatrixCores(Authored):
 
 
 class OffChip(Authored):
-    """The link over which inputs come, outputs leave, and weights of digital cores that do not fit are read."""
+    """The link over which inputs come, outputs leave, and weights of digital cores that do not fit are read.
+
+    ``area_mm2`` is what its end takes of all chips.
+    """
 
     bandwidth_bytes_per_s: Positive
     latency_s: NonNegative
     energy_pj_per_byte: NonNegative
+    area_mm2: NonNegative | None = None
 
 
 class AimcArchitecture(Description):
@@ -138,7 +142,13 @@ class AimcArchitecture(Description):
     def peak_power_w(self) -> float:
         """Watts with every tile full and busy, and leakage."""
         product_j = sum(self.tile.product_pj(self.tile.full_use).values()) * 1e-12
-        return self.n_tiles * product_j / self.tile.interval_s(self.tile.outputs) + self.leakage_w.value
+        busy_w = self.n_tiles * product_j / self.tile.interval_s(self.tile.outputs)
+        return busy_w + self.total_leakage_w
+
+    @property
+    def total_leakage_w(self) -> float:
+        """Watts that leak whatever is done: of the tiles' circuits, and of all else."""
+        return self.n_tiles * sum(self.tile.leaking_w.values()) + self.leakage_w.value
 
     def core_ops_per_s(self, format_name: str) -> float:
         """Peak operations a second of the digital cores in one format; 0 where they have none."""

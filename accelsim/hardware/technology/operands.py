@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from accelsim.errors import UnknownNameError, UnsupportedError
-from accelsim.numerics import FORMATS, Float, Format, Integer
+from accelsim.numerics import FORMATS, Float, Format, Integer, PowerOfTwo, format_named
 
 __all__ = ["Operand", "accumulator_of", "operand_named"]
 
@@ -50,16 +50,16 @@ class Operand:
         exponent = element.exponent_bits if isinstance(element, Float) else 0
         if form.block is None or not form.scale_bits:
             return cls(element.bits, exponent)
-        exponent_only = form.name.startswith("mx")
+        exponent_only = isinstance(form.scale, PowerOfTwo)
         return cls(element.bits, exponent, form.block, "exponent" if exponent_only else "number", form.scale_bits)
 
 
 def operand_named(name: str, *, field: str = "format", file: object = None) -> Operand:
     """The operand of a format by name, or of an integer of any width up to 64 (``int32``)."""
-    if name in FORMATS:
-        return Operand.of(FORMATS[name])
     found = _INTEGER.fullmatch(name)
-    if found and int(found[1]) <= _LARGEST_BITS:
+    if found is None or name in FORMATS:
+        return Operand.of(format_named(name, file=file, field=field))
+    if int(found[1]) <= _LARGEST_BITS:
         return Operand(int(found[1]))
     raise UnknownNameError("format", name, [*FORMATS, "int32"], file=file, field=field)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from accelsim.documents import Constant
 
 __all__ = ["Span", "span_of", "total"]
@@ -12,7 +14,7 @@ __all__ = ["Span", "span_of", "total"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A value from ``low`` to ``high``; none of them is negative.
+    """A value from ``low`` to ``high``; none of them is negative. Each is a number, or a column of one a design.
 
     Sums and products take ends with ends, which is exact for terms that do not share a constant and wide otherwise.
     """
@@ -22,7 +24,8 @@ class Span:
     high: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.value <= self.high:
+        ordered = (self.low >= 0) & (self.low <= self.value) & (self.value <= self.high)
+        if ordered is not True and not np.all(ordered):
             raise ValueError(f"{self.value} does not lie in [{self.low}, {self.high}], or is negative")
 
     def __add__(self, other: Span) -> Span:

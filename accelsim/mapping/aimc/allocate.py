@@ -3,48 +3,63 @@
 1. Every block on a tile of its own, and the tiles that are left to copies: one after the other to the matrix whose
    copies have the most vectors each, while it has that many that come together. That evens out what a pipeline of
    layers waits for.
-2. Where that takes too many tiles, matrices share tiles, on shelves across them (first fit, the tallest blocks first):
-   as few as must be, those with the fewest vectors first. Only the lines of one block are in use at a time, and
-   matrices that share a tile are read one after the other.
-3. Where that takes too many, and the chip may be written during an execution, top-level ops fill the tiles in rounds.
+2. Where that takes too many tiles, matrices share tiles (see `pack`): as few as must be, those with the fewest vectors
+   first. Only the lines of one block are in use at a time, and what shares a tile is read one after the other.
+3. Where that takes too many, matrices are cut into more parts than they need be, so that rests fill up.
+4. Where that takes too many, and weights may take a part of their cells, as few as must be do (pages of a tile, which
+   are read one at a time), those with the fewest vectors first.
+5. Where that takes too many, and the chip may be written during an execution, top-level ops fill the tiles in rounds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.aimc.description import AimcArchitecture
 from accelsim.mapping.aimc.assign import Wanted
+from accelsim.mapping.aimc.pack import Blocks, finer, packed, paged
 from accelsim.mapping.aimc.records import Block, StoredMatrix
 
 __all__ = ["allocated"]
 
+Stored = dict[str, StoredMatrix]
 
-def allocated(
-    wanted: Mapping[str, Wanted], arch: AimcArchitecture, workload: str
-) -> tuple[dict[str, StoredMatrix], int]:
+
+def allocated(wanted: Mapping[str, Wanted], arch: AimcArchitecture, workload: str) -> tuple[Stored, int]:
     """Every matrix on tiles, which count from 0 in the order of the ops, and the number of rounds.
 
     Raises:
         InfeasibleError: more tiles are needed than there are.
     """
     matrices, tiles = list(wanted.values()), arch.n_tiles
-    if sum(each.cut.tiles for each in matrices) <= tiles:
+    if _alone(matrices) <= tiles:
         return _apart(matrices, _copies(matrices, tiles)), 1
-    _, needed = _packed(matrices, arch)
-    if needed <= tiles:
-        return _partly_packed(matrices, arch), 1
+    needed = packed(matrices, arch)[1]
+    found = _partly_packed(matrices, matrices, arch) if needed <= tiles else None
+    if found is None:
+        cut = finer(matrices, arch)
+        found = _partly_packed(matrices, cut, arch) if cut else None
+    if found is None and arch.tile.page_count > 1:
+        needed = packed(paged(matrices, arch), arch)[1]
+        found = _partly_paged(matrices, arch) if needed <= tiles else None
+    if found is not None:
+        return _in_order({each.name: found[each.name] for each in matrices}), 1
     if not arch.tile.programming.time_multiplexed:
         raise InfeasibleError(Infeasible("the mesh", needed, tiles, "tiles", f"workload {workload}"))
     return _in_rounds(matrices, arch)
 
 
+def _alone(matrices: Iterable[Wanted]) -> int:
+    """Tiles with every block on its own."""
+    return sum(each.cut.tiles for each in matrices)
+
+
 def _copies(matrices: Sequence[Wanted], tiles: int) -> dict[str, int]:
     """Copies of each matrix, 1 or more."""
     copies = {each.name: 1 for each in matrices}
-    free = tiles - sum(each.cut.tiles for each in matrices)
+    free = tiles - _alone(matrices)
     open_ = list(matrices)
     while open_:
         worst = max(open_, key=lambda each: each.vectors / copies[each.name])
@@ -57,11 +72,9 @@ def _copies(matrices: Sequence[Wanted], tiles: int) -> dict[str, int]:
     return copies
 
 
-def _apart(
-    matrices: Iterable[Wanted], copies: Mapping[str, int], number: int = 0, first_tile: int = 0
-) -> dict[str, StoredMatrix]:
+def _apart(matrices: Iterable[Wanted], copies: Mapping[str, int], number: int = 0, first_tile: int = 0) -> Stored:
     """Every block on its own tile, from ``first_tile`` on."""
-    found: dict[str, StoredMatrix] = {}
+    found: Stored = {}
     tile = first_tile
     for each in matrices:
         blocks = []
@@ -73,67 +86,58 @@ def _apart(
     return found
 
 
-def _partly_packed(matrices: Sequence[Wanted], arch: AimcArchitecture) -> dict[str, StoredMatrix]:
-    """As few matrices on shared tiles as must be, those with the fewest vectors; the others as if they were alone."""
-    order = sorted(matrices, key=lambda each: each.vectors)
+def _partly_packed(matrices: Sequence[Wanted], cut: Sequence[Wanted], arch: AimcArchitecture) -> Stored:
+    """As few matrices as must be on shared tiles, as ``cut``, those with the fewest vectors; the others alone."""
+    return _fewest(matrices, cut, arch, lambda others: _alone(others))
+
+
+def _partly_paged(matrices: Sequence[Wanted], arch: AimcArchitecture) -> Stored:
+    """As few matrices as must be in pages, those with the fewest vectors; the others on what is left, shared or not."""
+    return _fewest(matrices, paged(matrices, arch), arch, lambda others: packed(others, arch)[1])
+
+
+def _fewest(
+    matrices: Sequence[Wanted], dense: Sequence[Wanted], arch: AimcArchitecture, least: Callable[[list[Wanted]], int]
+) -> Stored:
+    """The fewest matrices as in ``dense``, packed; the others take at ``least`` so many tiles. All in ``dense`` fit."""
+    order = sorted(range(len(matrices)), key=lambda index: matrices[index].vectors)
+
+    def parted(count: int) -> tuple[list[Wanted], list[Wanted]]:
+        chosen = set(order[:count])
+        return ([each for index, each in enumerate(dense) if index in chosen],
+                [each for index, each in enumerate(matrices) if index not in chosen])  # fmt: skip
 
     def fits(count: int) -> bool:
-        alone = sum(each.cut.tiles for each in order[count:])
-        return alone <= arch.n_tiles and _packed(order[:count], arch)[1] + alone <= arch.n_tiles
+        together, others = parted(count)
+        return packed(together, arch)[1] + least(others) <= arch.n_tiles
 
-    low, high = 0, len(order)  # all of them fit
+    low, high = 0, len(order)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if fits(middle) else (middle, high)
-    together = {each.name for each in order[:high]}
-    shared, used = _packed([each for each in matrices if each.name in together], arch)
-    alone = [each for each in matrices if each.name not in together]
-    apart = _apart(alone, _copies(alone, arch.n_tiles - used), first_tile=used)
-    found = shared | apart
-    return _in_order({each.name: found[each.name] for each in matrices})
+    together, others = parted(high)
+    blocks, used = packed(together, arch)
+    return _stored(together, blocks) | _on_the_rest(others, arch, used)
 
 
-def _packed(matrices: Sequence[Wanted], arch: AimcArchitecture) -> tuple[dict[str, StoredMatrix], int]:
-    """Blocks on shelves of shared tiles, and the tiles that this takes."""
-    pieces = [(rows, columns, part, each.name) for each in matrices for rows, columns, part in each.cut.blocks()]
-    order = sorted(range(len(pieces)), key=lambda index: (-pieces[index][0], -pieces[index][1]))
-    shelves = _Shelves(arch.tile.inputs, arch.tile.outputs)
-    where = {index: shelves.place(pieces[index][0], pieces[index][1]) for index in order}
-    blocks: dict[str, list[Block]] = {each.name: [] for each in matrices}
-    for index, (rows, columns, part, name) in enumerate(pieces):
-        tile, row, column = where[index]
-        blocks[name].append(Block(tile, rows, columns, part, row, column))
+def _on_the_rest(matrices: Sequence[Wanted], arch: AimcArchitecture, used: int) -> Stored:
+    """Matrices on the tiles from ``used`` on: each alone, or all packed."""
+    free = arch.n_tiles - used
+    if _alone(matrices) <= free:
+        return _apart(matrices, _copies(matrices, free), first_tile=used)
+    return _stored(matrices, packed(matrices, arch)[0], used)
+
+
+def _stored(matrices: Sequence[Wanted], blocks: Blocks, first_tile: int = 0) -> Stored:
+    """One copy of each matrix in the places of its blocks."""
     resources = _resources(blocks)
-    found = {
-        each.name: StoredMatrix(each.name, each.cut, 1, tuple(blocks[each.name]), resources[each.name])
+    return {
+        each.name: StoredMatrix(
+            each.name, each.cut, 1,
+            tuple(replace(block, tile=block.tile + first_tile) for block in blocks[each.name]), resources[each.name],
+        )
         for each in matrices
-    }
-    return _in_order(found), len(shelves.filled)
-
-
-class _Shelves:
-    """Tiles of ``height`` x ``width`` lines, cut into shelves across; pieces come in falling height."""
-
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
-        self.filled: list[int] = []  # rows of each tile that shelves take
-        self._shelves: list[tuple[int, int, int]] = []  # (tile, first row, columns in use) of those with room
-
-    def place(self, rows: int, columns: int) -> tuple[int, int, int]:
-        """(tile, first row, first column): on the first shelf with room, else on a new one, else on a new tile."""
-        for position, (tile, first, used) in enumerate(self._shelves):
-            if used + columns <= self.width:
-                self._shelves[position] = tile, first, used + columns
-                return tile, first, used
-        tile = next((index for index, filled in enumerate(self.filled) if filled + rows <= self.height), -1)
-        if tile < 0:
-            tile = len(self.filled)
-            self.filled.append(0)
-        first = self.filled[tile]
-        self.filled[tile] += rows
-        if columns < self.width:
-            self._shelves.append((tile, first, columns))
-        return tile, first, 0
+    }  # fmt: skip
 
 
 def _resources(blocks: Mapping[str, Sequence[Block]]) -> dict[str, str]:
@@ -155,7 +159,7 @@ def _resources(blocks: Mapping[str, Sequence[Block]]) -> dict[str, str]:
     return {name: top(name) for name in blocks}
 
 
-def _in_order(matrices: dict[str, StoredMatrix]) -> dict[str, StoredMatrix]:
+def _in_order(matrices: Stored) -> Stored:
     """The same with tiles counted in the order in which the matrices name them."""
     number: dict[int, int] = {}
     for each in matrices.values():
@@ -167,7 +171,7 @@ def _in_order(matrices: dict[str, StoredMatrix]) -> dict[str, StoredMatrix]:
     }
 
 
-def _in_rounds(matrices: Sequence[Wanted], arch: AimcArchitecture) -> tuple[dict[str, StoredMatrix], int]:
+def _in_rounds(matrices: Sequence[Wanted], arch: AimcArchitecture) -> tuple[Stored, int]:
     """Matrices in the order of the ops that read them first, as many a round as there are tiles for.
 
     Raises:
@@ -179,7 +183,7 @@ def _in_rounds(matrices: Sequence[Wanted], arch: AimcArchitecture) -> tuple[dict
     rounds: list[list[Wanted]] = [[]]
     used = 0
     for _, group in sorted(places.items()):
-        needed = sum(each.cut.tiles for each in group)
+        needed = _alone(group)
         if needed > arch.n_tiles:
             where = f"op that reads {group[0].name}"
             raise InfeasibleError(Infeasible("the mesh", needed, arch.n_tiles, "tiles", where))
@@ -188,7 +192,7 @@ def _in_rounds(matrices: Sequence[Wanted], arch: AimcArchitecture) -> tuple[dict
             used = 0
         rounds[-1] += group
         used += needed
-    found: dict[str, StoredMatrix] = {}
+    found: Stored = {}
     for number, each_round in enumerate(rounds):
         found |= _apart(each_round, {each.name: 1 for each in each_round}, number)
     return found, len(rounds)

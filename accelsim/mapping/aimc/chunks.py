@@ -7,7 +7,7 @@ the mean of an image or a product of two activations, waits for the last chunk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -36,6 +36,10 @@ class Ready:
     @property
     def last(self) -> int:
         return self.tasks[-1] if self.tasks else -1
+
+    def at(self, tasks: Mapping[int, int]) -> Ready:
+        """The same with ``tasks`` in the place of others."""
+        return Ready(tuple(tasks.get(task, task) for task in self.tasks))
 
 
 READY = Ready()

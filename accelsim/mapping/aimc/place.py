@@ -114,28 +114,39 @@ def _traffic(flows: Sequence[Flow], tiles: int) -> NDArray[np.float64]:
 def _exchanged(positions: NDArray[np.int64], moved: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
     """Pairs of tiles exchanged, always the best for the tile in turn, until a pass saves nothing."""
     place, tiles = positions.copy(), len(positions)
+    distance = _apart(place)
+    costs = (moved * distance).sum(axis=1)
     tried = 0
     for _ in range(_PASSES):
         saved = False
         for tile in range(tiles):
             if not moved[tile].any():
                 continue
-            gains = _gains(tile, place, moved)
+            gains = _gains(tile, distance, moved, costs)
             other = int(np.argmin(gains))
             tried += tiles
             if gains[other] < -1e-6:
                 place[[tile, other]] = place[[other, tile]]
+                distance = _apart(place)
+                costs = (moved * distance).sum(axis=1)
                 saved = True
         if not saved:
             break
     return place, tried
 
 
-def _gains(tile: int, place: NDArray[np.int64], moved: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(tiles,) change of byte-hops when ``tile`` changes places with each."""
-    distance = np.abs(place[:, None, :] - place[None, :, :]).sum(axis=2)
+def _apart(place: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(tiles, tiles) hops between each two."""
+    rows, columns = place.astype(float).T
+    return np.asarray(np.abs(rows[:, None] - rows) + np.abs(columns[:, None] - columns))
+
+
+def _gains(
+    tile: int, distance: NDArray[np.float64], moved: NDArray[np.float64], costs: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(tiles,) change of byte-hops when ``tile`` changes places with each; ``costs`` are those of each tile now."""
     mine, weights = distance[tile], moved[tile]
     of_tile = distance @ weights - mine @ weights
-    of_other = moved @ mine - (moved * distance).sum(axis=1)
+    of_other = moved @ mine - costs
     # The two stay as far apart as they were, where both sums count them as if they met.
     return np.asarray(of_tile + of_other + 2 * weights * mine)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from accelsim.workload.graph import Graph
@@ -21,7 +22,8 @@ class Cut:
     """How ``groups`` matrices of ``inputs`` x ``outputs`` weights lie on tiles.
 
     A matrix larger than a tile is cut into ``row_parts`` x ``column_parts`` blocks of about equal size, one a tile;
-    of smaller ones ``groups_per_tile`` share a tile on its diagonal, and are read together.
+    of smaller ones ``groups_per_tile`` share a tile on its diagonal, and are read together. With ``pages`` a weight
+    takes one part in so many of its cells, and other weights have the others; one page of a tile is read at a time.
     """
 
     groups: int
@@ -30,10 +32,11 @@ class Cut:
     row_parts: int
     column_parts: int
     groups_per_tile: int
+    pages: int = 1
 
     @property
     def tiles(self) -> int:
-        """Tiles of one copy."""
+        """Blocks of one copy: tiles, where each has its own."""
         return -(-self.groups // self.groups_per_tile) * self.row_parts * self.column_parts
 
     @property
@@ -57,7 +60,10 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block of weights on a tile: ``rows`` x ``columns`` from the lines ``first_row`` and ``first_column`` on."""
+    """A block of weights on a tile: ``rows`` x ``columns`` from the lines ``first_row`` and ``first_column`` on.
+
+    It lies in one ``page``, or in all (None).
+    """
 
     tile: int
     rows: int
@@ -65,9 +71,12 @@ class Block:
     row_part: int
     first_row: int = 0
     first_column: int = 0
+    page: int | None = None
 
     def overlaps(self, other: Block) -> bool:
         """Whether two blocks of one tile share cells."""
+        if self.page is not None and other.page is not None and self.page != other.page:
+            return False
         below = self.first_row + self.rows <= other.first_row or other.first_row + other.rows <= self.first_row
         left, right = self.first_column, self.first_column + self.columns
         return not (below or right <= other.first_column or other.first_column + other.columns <= left)
@@ -96,6 +105,36 @@ class StoredMatrix:
     @property
     def tiles(self) -> tuple[int, ...]:
         return tuple(block.tile for block in self.blocks)
+
+    @property
+    def reads(self) -> tuple[tuple[int, ...], ...]:
+        """For each tile the columns of each of its reads for one product, which come one after the other.
+
+        Blocks that hold the same rows of the matrix on the same lines are read together.
+        """
+        columns: dict[int, Counter[tuple[int, int, int | None]]] = {}
+        for block in self.blocks:
+            lines = (block.row_part, block.first_row, block.page)
+            columns.setdefault(block.tile, Counter())[lines] += block.columns
+        return tuple(tuple(each.values()) for each in columns.values())
+
+    @property
+    def port_rows(self) -> int:
+        """Inputs that the tile with the most of them takes for a product; its blocks of the same rows share them."""
+        parts = {(block.tile, block.row_part): block.rows for block in self.blocks}
+        return max(_by_tile((tile, rows) for (tile, _), rows in parts.items()).values())
+
+    @property
+    def summed_columns(self) -> int:
+        """Outputs that the tile with the most of them adds partial sums to."""
+        return max(_by_tile((block.tile, block.columns) for block in self.blocks if not block.row_part).values())
+
+
+def _by_tile(amounts: Iterable[tuple[int, int]]) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for tile, amount in amounts:
+        found[tile] += amount
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +166,7 @@ class AimcOp:
         cut = matrix.cut
         words = f"{cut.row_parts} x {cut.column_parts} blocks" if cut.groups_per_tile == 1 else (
             f"{cut.groups_per_tile} groups a tile")  # fmt: skip
+        words += f", in {cut.pages} pages" if cut.pages > 1 else ""
         used = sorted(set(matrix.tiles))
         shown = f"{len(used)}: {used[0]}" + (f" .. {used[-1]}" if len(used) > 1 else "")
         return {"tiles": shown, "cut": words, "replicas": str(matrix.replicas)}

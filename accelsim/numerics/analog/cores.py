@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import InputError, UnknownNameError
 from accelsim.numerics.analog.mvm import checked_matrix
+from accelsim.numerics.analog.words import WeightSlices
 
 __all__ = ["AdcLevels", "CellCore", "CoreStyle"]
 
@@ -93,15 +94,13 @@ class CellCore:
 
     def _sliced(self, w: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Slices of the magnitude, each read through its ADC, shifted and added."""
-        whole = 2 ** (self.weight_bits - 1) - 1
-        bits = self.weight_bits // self.slices
-        magnitude, sign = np.rint(np.abs(w) * whole).astype(np.int64), np.sign(w)
+        slices = WeightSlices(self.weight_bits // self.slices, self.slices)
+        magnitude, sign = np.rint(np.abs(w) * slices.whole).astype(np.int64), np.sign(w)
         total = np.zeros((len(x), len(w)))
-        for index in range(self.slices):
-            part = magnitude >> (bits * index) & (2**bits - 1)
-            current = x @ (sign * part / (2**bits - 1)).T
-            total += self._read(current, index) * (2**bits - 1) * 2.0 ** (bits * index)
-        found: NDArray[np.float64] = total / whole
+        for index, part in enumerate(slices.cut(magnitude)):
+            current = x @ (sign * part / slices.levels).T
+            total += self._read(current, index) * float(slices.levels * slices.factor(index))
+        found: NDArray[np.float64] = total / slices.whole
         return found
 
     def _read(self, currents: NDArray[np.float64], index: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ itself. Formulas and their sources: docs/analog.md.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import InputError
-from accelsim.numerics.analog.draws import Draws, Floats, Normals, Seed
+from accelsim.numerics.analog.draws import Draws, Floats, Normals, Purpose, Seed
 from accelsim.numerics.analog.parameters import Converter, CrossbarParameters
 from accelsim.numerics.analog.wires import drop_fraction, drop_profile
 
@@ -24,6 +24,9 @@ __all__ = ["Crossbar", "Product", "applied_inputs", "checked_matrix", "input_sca
 
 _ASSUMED_WEIGHT = 0.6
 """Weight of every input in the sum that ``abs_max_np_sum`` scales for, as in aihwkit."""
+_AT_BOUND = 1 - 1e-6
+_TURNS = {"one_pass": 1, "pos_neg_separate": 2, "pos_neg_separate_digital_sum": 2, "four_phase_digital_sum": 4}
+"""Integrations of a pass."""
 
 
 def checked_matrix(values: ArrayLike, field: str, columns: int | None = None, limit: float = math.inf) -> Floats:
@@ -56,11 +59,30 @@ class Product:
         outputs: (vectors, outputs).
         passes: times that each vector was applied, (vectors,); 0 where a vector asks for none.
         clipped: vectors of which an output lies at the bound even so; all false without bound management.
+        at_bound: conversions of each vector that lie at the bound of the ADC, (vectors,).
     """
 
     outputs: Floats
     passes: NDArray[np.intp]
     clipped: NDArray[np.bool_]
+    at_bound: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """What the ADC did to each vector of a pass: whether it clips, and how many conversions lie at the bound."""
+
+    clipped: NDArray[np.bool_]
+    at_bound: NDArray[np.intp]
+
+    @classmethod
+    def none(cls, rows: int) -> _Cut:
+        return cls(np.zeros(rows, np.bool_), np.zeros(rows, np.intp))
+
+    def add(self, other: _Cut, rows: NDArray[np.intp] | slice = slice(None), *, anew: bool = False) -> None:
+        """More conversions of the same vectors; ``anew``: those of ``rows`` in place of what was there."""
+        self.clipped[rows] = other.clipped if anew else self.clipped[rows] | other.clipped
+        self.at_bound[rows] = other.at_bound if anew else self.at_bound[rows] + other.at_bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,16 +123,24 @@ class Crossbar:
             InputError: inputs that are no finite matrix of so many columns, or no seed where one is needed.
         """
         x = checked_matrix(inputs, "inputs", self.weights.shape[1]).astype(self.weights.dtype, copy=False)
-        return self._managed(x, Draws(seed, normals), diagonal=False)
+        return self._managed(x, self._draws(seed, normals), diagonal=False)
 
     def columns(self, seed: Seed | None = None) -> Floats:
         """Outputs for the identity matrix as input, (inputs, outputs): each weight, read through the converters."""
         size = self.weights.shape[1]
         if self.parameters.input_noise > 0 or self.parameters.perfect:  # noise reaches every row
             return self.product(np.eye(size, dtype=self.weights.dtype), seed).outputs
-        return self._managed(
-            np.ones((size, 1), self.weights.dtype), Draws(seed, None, "columns"), diagonal=True
-        ).outputs
+        draws = self._draws(seed, None, "columns")
+        return self._managed(np.ones((size, 1), self.weights.dtype), draws, diagonal=True).outputs
+
+    def _draws(self, seed: Seed | None, normals: Normals | None, purpose: Purpose = "product") -> Draws:
+        return Draws(seed, normals, purpose, _TURNS[self.parameters.sign_handling])
+
+    @cached_property
+    def polarities(self) -> tuple[Crossbar, Crossbar]:
+        """The positive weights alone, and the magnitudes of the negative ones."""
+        plus, minus = np.maximum(self.weights, 0), np.maximum(-self.weights, 0)
+        return replace(self, weights=plus), replace(self, weights=minus)
 
     @cached_property
     def _transposed(self) -> Floats:
@@ -131,14 +161,15 @@ class Crossbar:
         settings, rows = self.parameters, len(x)
         if settings.perfect:
             ideal = (x @ self._transposed) * x.dtype.type(settings.output_scale)
-            return Product(ideal, np.ones(rows, np.intp), np.zeros(rows, np.bool_))
+            return Product(ideal, np.ones(rows, np.intp), np.zeros(rows, np.bool_), np.zeros(rows, np.intp))
         scale = input_scale(x, settings, settings.noise_management)
         idle = scale <= 0
         scale[idle] = 1
-        outputs, clipped = self._pass(x, scale, draws, None, diagonal)
+        outputs, cut = self._pass(x, scale, draws, None, diagonal)
+        clipped = cut.clipped
         passes = np.ones(rows, np.intp)
         if settings.input_noise == 0 and idle.any():
-            outputs[idle], passes[idle], clipped[idle] = 0, 0, False
+            outputs[idle], passes[idle], clipped[idle], cut.at_bound[idle] = 0, 0, False, 0
         reduction = 1.0
         while clipped.any() and not _exhausted(settings, reduction):
             again = np.flatnonzero(clipped)
@@ -148,43 +179,49 @@ class Crossbar:
                 if settings.noise_management != "none":
                     scale[again] = input_scale(x[again], settings, "abs_max_np_sum")
             factor = scale[again] * x.dtype.type(reduction)
-            outputs[again], clipped[again] = self._pass(x[again], factor, draws, again, diagonal)
+            outputs[again], last = self._pass(x[again], factor, draws, again, diagonal)
+            cut.add(last, again, anew=True)
             passes[again] += 1
-        return Product(outputs, passes, clipped)
+        return Product(outputs, passes, clipped, cut.at_bound)
 
     def _pass(
         self, x: Floats, scale: Floats, draws: Draws, rows: NDArray[np.intp] | None, diagonal: bool
-    ) -> tuple[Floats, NDArray[np.bool_]]:
-        """Outputs of one pass, and which vectors clipped. ``scale``: (vectors,) divisor of the inputs."""
+    ) -> tuple[Floats, _Cut]:
+        """Outputs of one pass, and what the ADC cut. ``scale``: (vectors,) divisor of the inputs."""
         settings = self.parameters
         applied = applied_inputs(x, scale, settings, draws, rows)
         where = None if not diagonal else np.arange(len(x)) if rows is None else rows
         if settings.sign_handling == "one_pass":
             y, spread = self.sums(applied, where)
-            clipped = self._finished(y, spread, draws, rows, 0)
+            cut = self._finished(y, spread, draws, rows, 0)
         else:
-            y, clipped = self._separate(applied, where, draws, rows)
+            y, cut = self._separate(applied, where, draws, rows)
         y *= (scale * x.dtype.type(settings.output_scale))[:, None]
-        return y, clipped
+        return y, cut
 
     def _separate(
         self, applied: Floats, where: NDArray[np.intp] | None, draws: Draws, rows: NDArray[np.intp] | None
-    ) -> tuple[Floats, NDArray[np.bool_]]:
-        """Negative, then positive inputs; added before the ADC, or converted each and added."""
-        digital = self.parameters.sign_handling == "pos_neg_separate_digital_sum"
+    ) -> tuple[Floats, _Cut]:
+        """Negative, then positive inputs, in four phases with the positive weights before the negative ones; added
+        before the ADC, or converted each and added."""
+        handling = self.parameters.sign_handling
+        parts = np.minimum(applied, 0), np.maximum(applied, 0)
+        turns = [(self, part, 1) for part in parts]
+        if handling == "four_phase_digital_sum":
+            turns = [(each, part, sign) for each, sign in zip(self.polarities, (1, -1), strict=True) for part in parts]
         total: Floats | None = None
-        clipped = np.zeros(len(applied), np.bool_)
-        for turn, part in enumerate((np.minimum(applied, 0), np.maximum(applied, 0))):
-            y, spread = self.sums(part, where)
-            if digital:
-                clipped |= self._finished(y, spread, draws, rows, turn)
+        cut = _Cut.none(len(applied))
+        for turn, (crossbar, part, sign) in enumerate(turns):
+            y, spread = crossbar.sums(part, where)
+            if handling != "pos_neg_separate":
+                cut.add(self._finished(y, spread, draws, rows, turn))
             elif spread is not None:
                 y += np.sqrt(spread) * draws.normals("weight", y, rows, turn)
-            total = y if total is None else total + y
+            total = y if total is None else (total + y if sign > 0 else total - y)
         assert total is not None
-        if not digital:
-            clipped = self._finished(total, None, draws, rows, 0)
-        return total, clipped
+        if handling == "pos_neg_separate":
+            cut = self._finished(total, None, draws, rows, 0)
+        return total, cut
 
     def sums(self, x: Floats, where: NDArray[np.intp] | None = None) -> tuple[Floats, Floats | None]:
         """Sums of inputs as they are applied, before weight noise, and the variance of that noise (None for none).
@@ -218,12 +255,12 @@ class Crossbar:
 
     def _finished(
         self, y: Floats, spread: Floats | None, draws: Draws, rows: NDArray[np.intp] | None, turn: int
-    ) -> NDArray[np.bool_]:
-        """Noise, S-shape and ADC, in place; returns which vectors clipped."""
+    ) -> _Cut:
+        """Noise, S-shape and ADC, in place; returns what was cut."""
         settings, kind = self.parameters, y.dtype.type
         noisy = settings.output_noise > 0
         linear = not (settings.nonlinearity or settings.slope_calibration or settings.output_asymmetry)
-        if spread is not None and noisy and linear and draws.given is None:
+        if spread is not None and noisy and linear and not draws.supplied:
             # The sum of two normals is one normal: half of the draws.
             spread += kind(settings.output_noise**2)
             noisy = False
@@ -235,14 +272,18 @@ class Crossbar:
             s_shape(y, settings)
         if noisy:
             y += kind(settings.output_noise) * draws.normals("output", y, rows, turn)
-        return converted(y, settings.adc, draws, settings)
+        clipped = converted(y, settings.adc, draws, settings)
+        if math.isinf(settings.adc.bound):
+            return _Cut(clipped, np.zeros(len(y), np.intp))
+        bound = kind(_AT_BOUND * settings.adc.bound)
+        return _Cut(clipped, np.count_nonzero(np.abs(y) >= bound, axis=1))
 
 
 def applied_inputs(
     x: Floats, scale: Floats, settings: CrossbarParameters, draws: Draws, rows: NDArray[np.intp] | None = None
 ) -> Floats:
     """What the DAC drives, divided by ``scale`` (vectors,); noise included."""
-    applied: Floats = x / scale[:, None]
+    applied: Floats = x.copy() if settings.noise_management == "none" and rows is None else x / scale[:, None]
     converted(applied, settings.dac, draws)
     if settings.input_noise > 0:
         applied += x.dtype.type(settings.input_noise) * draws.normals("input", applied, rows)
@@ -303,11 +344,12 @@ def converted(
     clipped = np.zeros(len(values), np.bool_)
     if math.isfinite(converter.bound):
         bound = values.dtype.type(converter.bound)
+        low = values.dtype.type(0) if converter.unsigned else -bound
         if settings is not None and settings.bound_management != "none":
             clipped = values.max(axis=1) > bound
             if settings.clip_negative:
-                clipped |= values.min(axis=1) < -bound
-        np.clip(values, -bound, bound, out=values)
+                clipped |= values.min(axis=1) < low
+        np.clip(values, low, bound, out=values)
     return clipped
 
 

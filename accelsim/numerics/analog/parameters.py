@@ -23,7 +23,7 @@ __all__ = [
 
 NoiseManagement = Literal["none", "abs_max", "max", "constant", "abs_max_np_sum"]
 BoundManagement = Literal["none", "iterative", "iterative_worst_case"]
-SignHandling = Literal["one_pass", "pos_neg_separate", "pos_neg_separate_digital_sum"]
+SignHandling = Literal["one_pass", "pos_neg_separate", "pos_neg_separate_digital_sum", "four_phase_digital_sum"]
 WeightNoise = Literal["none", "additive", "pcm_read"]
 
 _LEAST_BITS, _MOST_BITS = 2, 24
@@ -45,11 +45,13 @@ class Converter:
         bound: largest magnitude that passes; inf where nothing clips.
         steps: steps between -bound and bound; None where nothing is rounded.
         stochastic: whether rounding is stochastic instead of half to even.
+        unsigned: whether nothing below 0 passes.
     """
 
     bound: float = math.inf
     steps: float | None = None
     stochastic: bool = False
+    unsigned: bool = False
 
     def __post_init__(self) -> None:
         if not self.bound > 0:
@@ -64,8 +66,8 @@ class Converter:
             raise InputError("needs a finite bound to step in", field="converter.steps", value=self.steps)
 
     @classmethod
-    def of_bits(cls, bits: int, bound: float = 1.0) -> Converter:
-        """A converter of 2^bits - 1 levels, symmetric about 0.
+    def of_bits(cls, bits: int, bound: float = 1.0, *, unsigned: bool = False) -> Converter:
+        """A converter of 2^bits - 1 levels, symmetric about 0; or of 2^bits from 0 on.
 
         Raises:
             InputError: bits that are no whole number of 2 to 24 (float32 holds no finer level), or a bad bound.
@@ -73,7 +75,7 @@ class Converter:
         if isinstance(bits, bool) or not isinstance(bits, int) or not _LEAST_BITS <= bits <= _MOST_BITS:
             raise InputError(f"must be a whole number of {_LEAST_BITS} to {_MOST_BITS}", field="converter.bits",
                              value=bits)  # fmt: skip
-        return cls(bound, float(2**bits - 2))
+        return cls(bound, float(2 ** (bits + 1) - 2 if unsigned else 2**bits - 2), unsigned=unsigned)
 
     @property
     def resolution(self) -> float | None:
@@ -98,7 +100,7 @@ class CrossbarParameters:
         largest_reduction: beyond which no vector is repeated; ``largest_resolution_share`` limits it by the DAC's step.
         clip_negative: whether clipping at the negative bound counts.
         sign_handling: whether negative and positive inputs are applied one after the other, and added before or after
-            the ADC.
+            the ADC; in four phases positive and negative weights are read one after the other, too.
         weight_noise: standard deviation for a weight of 1 and an input of 1, drawn anew for each product.
         weight_noise_kind: ``additive`` for all weights alike, ``pcm_read`` growing with the root of the weight.
         ir_drop: scale of the drop along output wires; 0 for none, 1 as published.

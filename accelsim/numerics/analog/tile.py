@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import InputError
 from accelsim.numerics.analog.devices import Device, checked_time_s
-from accelsim.numerics.analog.draws import Floats, Purpose, Seed, generator, standard_normals
+from accelsim.numerics.analog.draws import Floats, Purpose, Seed, generator, standard_normals, within
 from accelsim.numerics.analog.mvm import Crossbar, checked_matrix
 from accelsim.numerics.analog.parameters import CrossbarParameters
 
-__all__ = ["PairNormals", "ProgrammedWeights", "Tile", "program", "program_tile"]
+__all__ = ["PairNormals", "ProgrammedWeights", "Tile", "mean_output", "program", "program_cells", "program_tile"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +34,13 @@ class ProgrammedWeights:
         device: of both polarities.
         weights: (outputs, inputs), errors included, in units of the largest weight that was asked for.
         memory: what the device that holds each weight kept of its target (drift exponents of a PCM).
+        unit_us: conductance of a weight of 1; None where the largest programmed weight takes the largest conductance.
     """
 
     device: Device
     weights: Floats
     memory: Floats
+    unit_us: float | None = None
 
     def at(self, time_s: float, seed: Seed | None = None, normals: PairNormals | None = None) -> Floats:
         """Weights as they are read ``time_s`` after programming.
@@ -49,10 +51,9 @@ class ProgrammedWeights:
         """
         time_s = checked_time_s(time_s)
         kind = self.weights.dtype.type
-        largest = float(np.abs(self.weights).max())
-        scale = self.device.g_max_us / largest if largest else 1.0
+        scale = self.unit_us if self.unit_us is not None else _scale(self.weights, self.device)
         plus = self.weights > 0
-        z = _chosen(plus, normals) if normals is not None else _drawn(seed, "read", 1, self.weights)[0]
+        z = _chosen(plus, normals) if normals is not None else _drawn(seed, "read", ["read"], self.weights)[0]
         held = np.abs(self.weights)
         held *= kind(scale)
         read = self.device.read_us(held, self.memory, time_s, z)
@@ -80,9 +81,9 @@ def program(
         InputError: weights that are no finite matrix, or no randomness.
     """
     target = checked_matrix(weights, "weights")
-    largest = float(np.abs(target).max())
-    kind, scale = target.dtype.type, device.g_max_us / largest if largest else 1.0
-    drawn = iter(_drawn(seed, "program", 2 * (programming is None) + (drift is None), target))
+    kind, scale = target.dtype.type, _scale(target, device)
+    names = ["program/plus", "program/minus"] if programming is None else []
+    drawn = iter(_drawn(seed, "program", [*names, *(["program/drift"] if drift is None else [])], target))
     z_plus, z_minus = (next(drawn), next(drawn)) if programming is None else (programming.plus, programming.minus)
     held = target * kind(scale)
     plus_us, minus_us = np.maximum(held, 0), np.maximum(-held, 0)
@@ -95,13 +96,43 @@ def program(
     return ProgrammedWeights(device, signed, memory)
 
 
-def _drawn(seed: Seed | None, purpose: Purpose, count: int, like: Floats) -> list[Floats]:
-    if not count:
+def program_cells(levels: ArrayLike, device: Device, seed: Seed, *, pairs: bool) -> ProgrammedWeights:
+    """Program cells of which 1 is the largest conductance: signed ones as pairs of devices, else one device each.
+
+    Args:
+        levels: (lines, inputs) within -1 .. 1 of pairs, else within 0 .. 1.
+
+    Raises:
+        InputError: levels that are no finite matrix, or out of range.
+    """
+    target = checked_matrix(levels, "levels", limit=1.0)
+    if not pairs and float(target.min()) < 0:
+        raise InputError("must be 0 or more where a cell is one device", field="levels", value=float(target.min()))
+    signs = ("plus", "minus") if pairs else ("plus",)
+    drawn = _drawn(seed, "program", [*(f"program/{each}" for each in signs), "program/drift"], target)
+    kind, g_max = target.dtype.type, device.g_max_us
+    held = target * kind(g_max)
+    signed = device.programmed_us(np.maximum(held, 0), drawn[0])
+    if pairs:
+        signed = signed - device.programmed_us(np.maximum(-held, 0), drawn[1])
+    asked = np.where(signed > 0, np.maximum(held, 0), np.maximum(-held, 0))
+    memory = device.memory(asked, drawn[-1])
+    return ProgrammedWeights(device, signed * kind(1 / g_max), memory, g_max)
+
+
+def _scale(weights: Floats, device: Device) -> float:
+    """Conductance of a weight of 1, in uS, where the largest weight takes the largest conductance."""
+    largest = float(np.abs(weights).max())
+    return device.g_max_us / largest if largest else 1.0
+
+
+def _drawn(seed: Seed | None, purpose: Purpose, names: list[str], like: Floats) -> list[Floats]:
+    if not names:
         return []
     if seed is None:
         raise InputError("is missing, and devices are random", field="seed", remedy="give a seed, or all normals")
     rng = generator(seed, purpose)
-    return [standard_normals(rng, like.shape, like.dtype) for _ in range(count)]
+    return [standard_normals(rng, like.shape, like.dtype, name) for name in names]
 
 
 def _chosen(plus: NDArray[np.bool_], normals: PairNormals) -> Floats:
@@ -135,7 +166,7 @@ class Tile:
         Raises:
             InputError: nothing is left to read.
         """
-        return self.baseline / _mean_output(now, seed)
+        return self.baseline / mean_output(now, within(seed, "compensation"))
 
 
 def program_tile(weights: ArrayLike, device: Device, parameters: CrossbarParameters, seed: Seed) -> Tile:
@@ -146,14 +177,20 @@ def program_tile(weights: ArrayLike, device: Device, parameters: CrossbarParamet
     """
     rng = generator(seed, "program")
     programmed = program(checked_matrix(weights, "weights", limit=1.0), device, rng)
-    return Tile(programmed, parameters, _mean_output(_crossbar(programmed.weights, parameters, device), rng))
+    first = _crossbar(programmed.weights, parameters, device)
+    return Tile(programmed, parameters, mean_output(first, within(rng, "baseline")))
 
 
 def _crossbar(weights: Floats, parameters: CrossbarParameters, device: Device) -> Crossbar:
     return Crossbar(weights, parameters, device.g_max_us, weight_limit=float("inf"))
 
 
-def _mean_output(crossbar: Crossbar, seed: Seed) -> float:
+def mean_output(crossbar: Crossbar, seed: Seed) -> float:
+    """Mean absolute output for the identity matrix as input.
+
+    Raises:
+        InputError: it is zero.
+    """
     mean = float(np.abs(crossbar.columns(seed)).mean())
     if mean == 0:
         raise InputError("reads nothing but zeros, which no drift compensation can scale", field="weights")

@@ -7,9 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from accelsim.mapping.sequence import shortest
-from accelsim.study.batch.kernels import load_seconds
-from accelsim.study.batch.sequences import is_quiet, loop_of, steps_of
+from accelsim.study.batch.sequences import groups_s, is_quiet, row_with, rows_of, scratch_of
 
 __all__ = ["bounded"]
 
@@ -27,18 +25,6 @@ def _quiet(rows, needed):  # type: ignore[no-untyped-def]
             quiet[0, search] |= one
             quiet[1, search] &= one
     return quiet
-
-
-@njit(cache=True, nogil=True)
-def _group_s(p, burst, mapper, seconds):  # type: ignore[no-untyped-def]
-    """Seconds of each group."""
-    found = np.empty(len(p.group_first))
-    for g in range(len(found)):
-        stripe_s = 0.0
-        for m in range(p.member_ptr[g], p.member_ptr[g + 1]):
-            stripe_s += seconds[p.member[m]]
-        found[g] = load_seconds(p.group_load[g], burst, mapper) + p.group_stripes[g] * stripe_s
-    return found
 
 
 @njit(cache=True, nogil=True)
@@ -77,29 +63,28 @@ def bounded(p, rows, needed, burst, mapper, seconds, keep, attempts):  # type: i
 
     ``mapper`` and ``seconds`` are those of the two ends, the fastest first.
     """
-    quiet, unused = _quiet(rows, needed), np.zeros(len(p.steps), np.int64)
-    group_s = np.empty((2, len(p.group_first)))
-    row_s, loop_s = np.empty((2, len(p.row_ptr) - 1)), np.full((2, len(p.steps)), np.inf)
-    no_spans, no_times = np.empty((0, 2), np.int64), np.empty(0)
+    quiet, scratch = _quiet(rows, needed), scratch_of(p)
+    modes, ways = np.empty((2, len(p.alone)), np.int64), np.empty((2, len(p.steps)), np.int64)
+    loop_s = rows_of(p, burst, mapper, seconds, quiet, scratch, modes, ways)[1]
+    group_s, alone_s = np.empty((2, len(p.group_first))), np.empty(len(scratch[1]))
     for end in range(2):
-        group_s[end] = _group_s(p, burst, mapper[end], seconds[end])
-        done = 0
-        for row in range(len(p.row_ptr) - 1):
-            while done < len(p.steps) and p.way_row[p.way_ptr[done + 1] - 1] < row:
-                loop_of(p, done, burst, mapper[end], row_s[end], loop_s[end], unused)
-                done += 1
-            table, calm = steps_of(p, row, burst, mapper[end], seconds[end], quiet[end], loop_s[end])
-            row_s[end, row] = shortest(table, calm, mapper[end, 3], no_spans, no_times)[0][-1]
+        groups_s(
+            p.group_stripes, p.group_load, p.member_ptr, p.member, 0, len(p.group_first), burst, end, mapper, seconds,
+            group_s[end],
+        )  # fmt: skip
     least, most = np.empty(len(attempts)), np.inf
     for attempt in range(len(attempts)):
         first, last, row = p.group_ptr[attempt], p.group_ptr[attempt + 1], p.attempt_row[attempt]
-        slow, calm = steps_of(p, row, burst, mapper[1], seconds[1], quiet[1], loop_s[1])
-        _useful(p, attempt, slow[:, 0], group_s, keep)
+        begin, count = p.row_ptr[row], p.row_ptr[row + 1] - p.row_ptr[row]
+        for e in range(count):
+            loop = p.loop[begin + e]
+            alone_s[e] = loop_s[1, loop] if loop >= 0 else seconds[1, p.alone[begin + e]]
+        _useful(p, attempt, alone_s[:count], group_s, keep)
         kept = first + np.flatnonzero(keep[first:last])
         spans = np.empty((len(kept), 2), np.int64)
         spans[:, 0], spans[:, 1] = p.group_first[kept], p.group_last[kept]
-        most = min(most, shortest(slow, calm, mapper[1, 3], spans, group_s[1][kept])[0][-1])
-        fast, calm = steps_of(p, row, burst, mapper[0], seconds[0], quiet[0], loop_s[0])
-        least[attempt] = shortest(fast, calm, mapper[0, 3], spans, group_s[0][kept])[0][-1]
+        least[attempt] = row_with(p, row, burst, 0, mapper, seconds, quiet, loop_s, spans, group_s[0][kept], scratch)
+        slowest = row_with(p, row, burst, 1, mapper, seconds, quiet, loop_s, spans, group_s[1][kept], scratch)
+        most = min(most, slowest)
     for attempt in range(len(attempts)):
         attempts[attempt] = least[attempt] * _SLACK < most

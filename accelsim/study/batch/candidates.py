@@ -17,7 +17,7 @@ from accelsim.mapping.schedule import Rates, Work, schedule_s
 from accelsim.mapping.search import all_sides, divisors_of, orders_that_differ, tiling_of
 from accelsim.mapping.space import ALONG_N, Candidate, ceil_div, input_channels, shares
 
-__all__ = ["FIELDS", "RATES", "enumerated", "filtered", "longest_path"]
+__all__ = ["FIELDS", "RATES", "enumerated", "filtered", "longest_path", "put_candidate", "put_chunks"]
 
 FIELDS = (
     "tiles", "fetches", "cycles", "port_bytes", "load_bytes", "first_load_bytes", "store_bytes", "last_store_bytes",
@@ -36,7 +36,7 @@ _MARGIN = 3e-9
 """Times this close count as equal (`mapping.search`)."""
 _NOISE = 1e-12
 _MOST_TURNS = 8
-"""Corners at which the fastest mapping is compared with all others."""
+"""Corners at which the mapping that may be the fastest is compared with all others."""
 
 
 @njit(cache=True, nogil=True)
@@ -80,7 +80,7 @@ def _tilings(p, hw, c, rows, n):  # type: ignore[no-untyped-def]
                             c.split_g, c.split_m, c.split_n, c.split_k, sides.m[i, 0], sides.n[j, 0], sides.k[h, 0],
                             order, c.dataflow, along,
                         )  # fmt: skip
-                        _put(rows[n], p, cost(p, hw, c, share, tiling), used)
+                        put_candidate(rows[n], p, cost(p, hw, c, share, tiling), used)
                         n += 1 if _differs(rows, first, n) else 0
     return rows, n
 
@@ -100,7 +100,7 @@ def _differs(rows, first, last):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _put(row, p, e, used):  # type: ignore[no-untyped-def]
+def put_candidate(row, p, e, used):  # type: ignore[no-untyped-def]
     """Fill one row from the metrics of a candidate, as `single` makes a stream of them."""
     load = e.weight_dram_bytes + e.input_dram_bytes + p.extra_load_bytes
     row[TILES], row[FETCHES], row[CYCLES], row[PORT] = e.tiles, e.fetches, e.mac_cycles, e.port_bytes
@@ -112,6 +112,18 @@ def _put(row, p, e, used):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def put_chunks(row, tiles, cycles, crossing, load, store, cores, burst):  # type: ignore[no-untyped-def]
+    """Fill one row with vector work in so many chunks, as `single` makes a stream of it."""
+    held = (load + store) * (2 / tiles if tiles > 1 else 1)
+    first, last = np.ceil(load / tiles / burst) * burst, np.ceil(store / tiles / burst) * burst
+    row[TILES], row[FETCHES], row[CYCLES], row[PORT] = tiles, tiles if load > 0 else 1, cycles, crossing / cores
+    row[LOAD], row[FIRST], row[STORE], row[LAST] = first * tiles, first, last * tiles, last
+    row[CORE_SHARE], row[GATHER], row[REDUCE], row[LATE] = 1.0 / cores, 0.0, 0.0, 0.0
+    row[BUFFER] = held / cores
+    row[DRAM], row[SCRATCHPAD] = (first + last) * tiles, crossing + load + store
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def followed_by(followers, at):  # type: ignore[no-untyped-def]
     """Vector cycles and port bytes that decide how long the vector work behind an entry takes at the rates ``at``."""
     cycles = port = 0.0
@@ -123,7 +135,7 @@ def followed_by(followers, at):  # type: ignore[no-untyped-def]
     return cycles, port
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _longest(first, second, third, fourth):  # type: ignore[no-untyped-def]
     """Which of four times is the longest."""
     which, longest = 0, first
@@ -134,7 +146,7 @@ def _longest(first, second, third, fourth):  # type: ignore[no-untyped-def]
     return 3 if fourth > longest else which
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _begin(row, first_bursts, at):  # type: ignore[no-untyped-def]
     """What an op waits for before its first tile: its launch, the DRAM, the DMA engines or the network; and when."""
     first = row[FIRST] if row[TILES] > 1 else row[LOAD]
@@ -144,7 +156,7 @@ def _begin(row, first_bursts, at):  # type: ignore[no-untyped-def]
     return _longest(at[9], dram, dma, network), max(max(at[9], dram), max(dma, network))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _put_begin(path, row, which, first_bursts, unit, cycles):  # type: ignore[no-untyped-def]
     """Add the path to the end of the first tile."""
     share = 1.0 / row[TILES]
@@ -162,7 +174,7 @@ def _put_begin(path, row, which, first_bursts, unit, cycles):  # type: ignore[no
         path[8] += 1.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _last(row, done, cycles_s, bursts, rest, at):  # type: ignore[no-untyped-def]
     """What the last tile waits for: the tiles before, slots, transfers or the network; and when it begins."""
     share = 1.0 / row[TILES]
@@ -176,7 +188,7 @@ def _last(row, done, cycles_s, bursts, rest, at):  # type: ignore[no-untyped-def
     return _longest(before, slots, moved, network), max(max(before, slots), max(moved, network))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _put_last(path, row, which, begin, first_bursts, bursts, rest, unit, cycles, at):  # type: ignore[no-untyped-def]
     """Add the path to the end of the last tile."""
     share = 1.0 / row[TILES]
@@ -198,7 +210,7 @@ def _put_last(path, row, which, begin, first_bursts, bursts, rest, unit, cycles,
     _put_begin(path, row, begin, first_bursts, unit, cycles)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def longest_path(row, follow, vector, burst, at, path):  # type: ignore[no-untyped-def]
     """Seconds of a candidate at the rates ``at``, as `schedule_s` has them; fills ``path``, amounts of `RATES`.
 
@@ -258,7 +270,7 @@ def longest_path(row, follow, vector, burst, at, path):  # type: ignore[no-untyp
     return end
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _preferred(rows, a, b):  # type: ignore[no-untyped-def]
     """Whether `search` takes ``a`` where both are equally fast."""
     for field in (DRAM, PORT, TILES):
@@ -267,19 +279,29 @@ def _preferred(rows, a, b):  # type: ignore[no-untyped-def]
     return a < b
 
 
-@njit(cache=True, nogil=True)
-def _never_better(path, corners, corner_s, margin):  # type: ignore[no-untyped-def]
-    """Whether a path is at every corner at least as long as the times there, times 1 + ``margin``."""
-    for corner in range(len(corners)):
-        total = 0.0
+@njit(cache=True, nogil=True, error_model="numpy")
+def _at_corners(rows, pool, follow, vector, burst, center, corners):  # type: ignore[no-untyped-def]
+    """(pool, corners) seconds that the path of each candidate that is longest at the center takes at every corner."""
+    found, path = np.zeros((len(pool), len(corners))), np.empty(10)
+    for i in range(len(pool)):
+        longest_path(rows[pool[i]], follow, vector, burst, center, path)
         for rate in range(10):
-            total += path[rate] * corners[corner, rate]
-        if total < corner_s[corner] * (1 + margin):
-            return False
-    return True
+            if path[rate] > 0:
+                for corner in range(len(corners)):
+                    found[i, corner] += path[rate] * corners[corner, rate]
+    return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _never_better(bounds, i, corner_s, margin):  # type: ignore[no-untyped-def]
+    """Whether candidate ``i`` is at every corner at least as long as the times there, times 1 + ``margin``."""
+    shorter = 0
+    for corner in range(len(corner_s)):
+        shorter += bounds[i, corner] < corner_s[corner] * (1 + margin)
+    return shorter == 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _time_at(row, followers, vector, burst, at):  # type: ignore[no-untyped-def]
     """Seconds of a candidate at the rates ``at``."""
     unit, follow_s = 2 if vector else 0, 0.0
@@ -293,7 +315,7 @@ def _time_at(row, followers, vector, burst, at):  # type: ignore[no-untyped-def]
     return schedule_s(work, rates)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fastest(rows, pool, followers, vector, burst, at, times):  # type: ignore[no-untyped-def]
     """The best of ``pool`` at the rates ``at``; fills the times of all."""
     best = 0
@@ -305,7 +327,7 @@ def _fastest(rows, pool, followers, vector, burst, at, times):  # type: ignore[n
     return best
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _slowest_scale(center, corners, corner_s):  # type: ignore[no-untyped-def]
     """What takes at least this long at the center takes at least ``corner_s`` at every corner.
 
@@ -334,13 +356,11 @@ def filtered(rows, pool, followers, vector, burst, center, corners):  # type: ig
     for corner in range(len(corners)):
         corner_s[corner] = _time_at(rows[best], followers, vector, burst, corners[corner])
     pool = pool[times < _slowest_scale(center, corners, corner_s) * (1 + _MARGIN)]
-    bounds, follow = np.empty((len(pool), 10)), followed_by(followers, center)
-    for i in range(len(pool)):
-        longest_path(rows[pool[i]], follow, vector, burst, center, bounds[i])
+    bounds = _at_corners(rows, pool, followed_by(followers, center), vector, burst, center, corners)
     for turn in range(min(len(corners), _MOST_TURNS) + 1):
         if turn > 0:
             corner = (turn - 1) * len(corners) // min(len(corners), _MOST_TURNS)
-            again = pool[_fastest(rows, pool, followers, vector, burst, corners[corner], times)]
+            again = pool[np.argmin(bounds[:, corner])]
             if again == best:
                 continue
             best = again
@@ -350,6 +370,6 @@ def filtered(rows, pool, followers, vector, burst, center, corners):  # type: ig
         for i in range(len(pool)):
             if pool[i] != best:
                 equal = not vector and _preferred(rows, best, pool[i])
-                alive[i] = not _never_better(bounds[i], corners, corner_s, -_NOISE if equal else _MARGIN)
+                alive[i] = not _never_better(bounds, i, corner_s, -_NOISE if equal else _MARGIN)
         pool, bounds = pool[alive], bounds[alive]
     return pool

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from accelsim.errors import InputError
 from accelsim.hardware.load import Architecture
 
-__all__ = ["Columns", "Overrides", "codes_of"]
+__all__ = ["BANKED", "Columns", "Overrides", "codes_of"]
 
 Overrides = Mapping[str, Sequence[Any] | NDArray[Any]]
 
@@ -32,11 +32,8 @@ _PRICES = re.compile(
     r"|scratchpad\.(read|write)_energy_pj_per_byte|interconnect\.energy_pj_per_byte_hop"
     r"|memory\.dram\.energy_pj_per_byte|host\.energy_pj_per_byte|leakage_w|area_mm2"
 )
-_NOT_IN_TECHNOLOGY = re.compile(
-    r"clocks\.[^.]+\.clock_hz|interconnect\.hop_latency_cycles|memory\.dram\.(efficiency|latency_s)|host\.latency_s"
-    r"|op_overhead_cycles"
-)
-"""Rates from which no technology derives an energy, a leakage or an area."""
+BANKED = "scratchpad.bandwidth_bytes_per_cycle"
+"""The only rate of which a technology's figures are no plain formula: the energies of a scratchpad go by its banks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +76,18 @@ class Columns:
     def _numbers(self) -> dict[str, NDArray[np.float64]]:
         return {**self.rates, **self.prices}
 
+    def structure_of(self, index: int) -> tuple[tuple[str, str], ...]:
+        """What columns say of the structure of one design."""
+        return tuple((path, repr(column[index])) for path, column in self.structure.items())
+
     def structures(self) -> NDArray[np.int64]:
         """(designs,) a number for each structure: 0, 1, ..."""
         return codes_of([_codes(column) for column in self.structure.values()], self.designs)
 
-    def technologies(self, structures: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(designs,) a number for each set of what a technology derives energies and areas from."""
-        columns = [column for path, column in self.rates.items() if not _NOT_IN_TECHNOLOGY.fullmatch(path)]
-        return codes_of([structures, *(_codes(column) for column in columns)], self.designs)
+    def banks(self, designs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each of ``designs`` a number for each different value of `BANKED`."""
+        column = self.rates.get(BANKED)
+        return np.zeros(len(designs), np.int64) if column is None else _codes(column[designs])
 
     def timings(self, structures: NDArray[np.int64]) -> NDArray[np.int64]:
         """(designs,) a number for each structure at its rates: what tells designs apart in time."""

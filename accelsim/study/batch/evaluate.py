@@ -1,11 +1,14 @@
 """The front of batch evaluation: overrides by column in, metrics by column out.
 
 Designs are sorted by structure. Within one, those that take the same time share their mapping and timeline and differ
-only in what they pay; what is left are the different timings, which are found together (`timing`) where that is
-modelled and pays, and one by one elsewhere.
+only in what they pay; what is left are the different timings, which are found together where there are many of them.
+Structures with few timings are mapped each for itself, in compiled code where that is modelled (`structures`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +16,12 @@ from numpy.typing import NDArray
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline.digital import description_of
-from accelsim.study.batch.columns import Columns, Overrides, codes_of
+from accelsim.study.batch.columns import BANKED, Columns, Overrides
+from accelsim.study.batch.kept import Kept
 from accelsim.study.batch.loop import Rows, evaluate_one
-from accelsim.study.batch.price import area_of, metrics, with_columns
+from accelsim.study.batch.price import area_of, metrics, with_columns, with_derived
 from accelsim.study.batch.records import BatchResult
-from accelsim.study.batch.timings import Question, Timings, timings
+from accelsim.study.batch.timings import Question, Timings, are_many, reading_of, timings, timings_apart
 from accelsim.workload.graph import Graph
 from accelsim.workload.precision import PrecisionArgument
 
@@ -32,6 +36,7 @@ def evaluate_batch(
     precision: PrecisionArgument | None,
     overrides: Overrides,
     options: MappingOptions | None = None,
+    kept: Kept | None = None,
 ) -> BatchResult:
     """Evaluate one workload on many designs of one architecture.
 
@@ -44,19 +49,30 @@ def evaluate_batch(
         precision: format, recipe or mapping of patterns; None takes the architecture's default.
         overrides: by dotted path a column of values, one a design, as `Architecture.override` takes them.
         options: which choices the mapper may make; None takes the defaults.
+        kept: what earlier batches found out of workloads and structures; None keeps nothing for the next.
 
     Raises:
         InputError: columns of different lengths, a path that does not exist or a value that breaks its field's rule.
         UnsupportedError: an op or format that is not modelled.
     """
     columns = Columns.of(architecture, overrides)
-    question = Question(workload, precision, options or MappingOptions())
+    question = Question(workload, precision, options or MappingOptions(), kept or Kept())
     batch = _Batch(question, columns, Rows.of(columns.designs))
     if architecture.kind == "digital":
         batch.digital()
     else:
         batch.loop(np.arange(columns.designs))
     return batch.rows.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    """Designs of one structure: one of each timing, which of these each has, and the architecture of the first."""
+
+    designs: IntArray
+    timings: IntArray
+    which: IntArray
+    first: Architecture
 
 
 class _Batch:
@@ -71,40 +87,58 @@ class _Batch:
             evaluate_one(self.rows, row, self.question, self.columns.design(row))
 
     def digital(self) -> None:
-        """Evaluate all designs, structure by structure."""
+        """Evaluate all designs: structures with many timings one by one, all others together."""
         structures = self.columns.structures()
-        times, technologies = self.columns.timings(structures), self.columns.technologies(structures)
+        times = self.columns.timings(structures)
+        alone: dict[Hashable, list[_Structure]] = {}
         for designs in _grouped(structures):
-            self._structure(designs, times, technologies)
+            kinds, which = np.unique(times[designs], return_index=True, return_inverse=True)[1:]
+            first = self.columns.design(int(designs[0]))
+            structure = _Structure(designs, designs[kinds], which, first)
+            if are_many(self.question, description_of(first), len(kinds)):
+                self._fill(structure, timings(self.question, self.columns, structure.timings), 0)
+            else:
+                alone.setdefault(reading_of(description_of(first)), []).append(structure)
+        for alike in alone.values():
+            self._apart(alike)
 
-    def _structure(self, designs: IntArray, times: IntArray, technologies: IntArray) -> None:
-        """Evaluate ``designs`` of one structure."""
-        first = self.columns.design(int(designs[0]))
-        kinds, which = np.unique(times[designs], return_index=True, return_inverse=True)[1:]
-        found = timings(self.question, self.columns, designs[kinds])
-        self.rows.looped += found.looped
-        for timing, reason in found.refused.items():
-            self.rows.refuse(designs[which == timing], reason)
-        fits = ~np.isin(which, list(found.refused))
-        derives = first.derived or (description_of(first).technology and description_of(first).area_mm2 is None)
-        contexts = codes_of([technologies[designs]], len(designs)) if derives else np.zeros(len(designs), np.int64)
-        for members in _grouped(contexts):
+    def _apart(self, alike: Sequence[_Structure]) -> None:
+        """Evaluate structures that read the workload alike."""
+        which = np.concatenate([each.timings for each in alike])
+        known = {int(each.designs[0]): each.first for each in alike}
+        archs = [description_of(known.get(row) or self.columns.design(row)) for row in which.tolist()]
+        found, begin = timings_apart(self.question, self.columns, which, archs), 0
+        for each in alike:
+            self._fill(each, found, begin)
+            begin += len(each.timings)
+
+    def _fill(self, structure: _Structure, found: Timings, begin: int) -> None:
+        """Fill the rows of a structure, whose timings stand in ``found`` from ``begin`` on."""
+        designs, which, first = structure.designs, structure.which + begin, structure.first
+        looped = found.looped[begin : begin + len(structure.timings)]
+        self.rows.looped += int(looped.sum())
+        fits = np.ones(len(designs), np.bool_)
+        for timing in np.unique(which).tolist():
+            if timing in found.refused:
+                self.rows.refuse(designs[which == timing], found.refused[timing])
+                fits &= which != timing
+        banks = self.columns.banks(designs) if first.derived else np.zeros(len(designs), np.int64)
+        for members in _grouped(banks):
             chosen = members[fits[members]]
             if len(chosen):
-                self._price(designs[chosen], found, which[chosen])
+                self._price(designs[chosen], first, found, which[chosen])
 
-    def _price(self, designs: IntArray, found: Timings, which: IntArray) -> None:
-        """Fill the rows of ``designs``, which share what no column states; ``which`` are their timings."""
+    def _price(self, designs: IntArray, first: Architecture, found: Timings, which: IntArray) -> None:
+        """Fill the rows of ``designs``, of the structure of ``first``; ``which`` are their timings."""
         columns = self.columns
-        plain = description_of(columns.design(int(designs[0])))
         stated = {path: column[designs] for path, column in (*columns.rates.items(), *columns.prices.items())}
-        area_mm2 = stated.pop("area_mm2", None)
-        values = metrics(
-            self.question.workload, found.weight_bytes, with_columns(plain, stated), found.timed.take(which),
-            area_of(plain) if area_mm2 is None else area_mm2,
-        )  # fmt: skip
+        if first.derived:
+            first = columns.design(int(designs[0]))
+            stated.pop(BANKED, None)  # the same for all of them
+        arch = with_derived(with_columns(description_of(first), stated), first.derived)
+        values = metrics(self.question.workload, found.weight_bytes, arch, found.timed.take(which), area_of(arch))
         self.rows.values[designs] = values
-        limit = plain.power_limit_w
+        limit = arch.power_limit_w
         if limit is not None:
             self.loop(designs[values[:, 2] > limit.value])
 

@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from accelsim.mapping.schedule import Rates, Work, schedule_s
 from accelsim.study.batch.candidates import (
     CORE_SHARE,
     CYCLES,
@@ -28,9 +27,10 @@ from accelsim.study.batch.candidates import (
     STORE,
     TILES,
 )
+from accelsim.study.batch.lanes import WORK, follow_seconds, seconds_of
 from accelsim.study.batch.searches import ARRAY, HOST, VECTOR
 
-__all__ = ["Needed", "best_of", "entry_fs", "load_fs", "load_seconds", "to_fs"]
+__all__ = ["Needed", "best_of", "entry_fs", "load_seconds", "to_fs", "vector_cycles"]
 
 _FS = 1e15
 _EQUAL, _CLOSE = 0.95e-9, 2e-9
@@ -59,43 +59,17 @@ class Needed(NamedTuple):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _vector_cycles(cycles, port_bytes, mapper):  # type: ignore[no-untyped-def]
+def vector_cycles(cycles, port_bytes, mapper):  # type: ignore[no-untyped-def]
     """Cycles of the vector units: of their operations, or of the scratchpads' ports."""
     return max(cycles, port_bytes / mapper[10] * mapper[11])
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _follow_s(followers, begin, end, mapper):  # type: ignore[no-untyped-def]
-    """Seconds of the vector work behind an entry."""
-    total = 0.0
-    for f in range(begin, end):
-        total += _vector_cycles(followers[f, 0], followers[f, 1], mapper)
-    return total / mapper[9]
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _rates(kind, burst, mapper):  # type: ignore[no-untyped-def]
-    """Rates as `schedule_s` takes them."""
-    cycle_s = mapper[1] if kind == VECTOR else mapper[0]
-    return Rates(cycle_s, mapper[2], burst, mapper[3], mapper[4], mapper[5], mapper[6], mapper[7])
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _unit_cycles(kind, row, mapper):  # type: ignore[no-untyped-def]
     """Cycles of the unit that an entry runs on."""
     if kind == VECTOR:
-        return _vector_cycles(row[CYCLES], row[PORT], mapper)
+        return vector_cycles(row[CYCLES], row[PORT], mapper)
     return max(row[CYCLES], row[PORT] / mapper[8])
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _time_s(kind, row, follow_s, rates, mapper):  # type: ignore[no-untyped-def]
-    """Seconds of one candidate."""
-    work = Work(
-        row[TILES], row[FETCHES], _unit_cycles(kind, row, mapper), row[LOAD], row[FIRST], row[STORE], row[LAST],
-        row[CORE_SHARE], row[GATHER], row[REDUCE], follow_s, row[LATE] != 0,
-    )  # fmt: skip
-    return schedule_s(work, rates)
 
 
 @njit(cache=True, nogil=True)
@@ -108,54 +82,62 @@ def _lighter(rows, a, b):  # type: ignore[no-untyped-def]
     return rows[a, TILES] < rows[b, TILES]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _best_array(rows, pool, follow_s, rates, mapper, times):  # type: ignore[no-untyped-def]
-    """(candidate, seconds, whether it is certain) as `search` finds it."""
-    least = np.inf
+@njit(cache=True, nogil=True)
+def _fastest_of(rows, pool, times, least, best, best_s, certain):  # type: ignore[no-untyped-def]
+    """Fill (n,) candidates and seconds as `search` finds them from (pool, n) times; clear what is not certain."""
+    least[:], best[:] = times[0], -1
+    for i in range(1, len(pool)):
+        for d in range(len(best)):
+            least[d] = min(least[d], times[i, d])
     for i in range(len(pool)):
-        times[i] = _time_s(ARRAY, rows[pool[i]], follow_s, rates, mapper)
-        least = min(least, times[i])
-    best, best_s, certain = -1, np.inf, True
+        for d in range(len(best)):
+            over = times[i, d] - least[d]
+            if over > _CLOSE * least[d]:
+                continue
+            if over > _EQUAL * least[d]:
+                certain[d] = False
+            elif best[d] < 0 or _lighter(rows, pool[i], best[d]):
+                best[d], best_s[d] = pool[i], times[i, d]
+
+
+@njit(cache=True, nogil=True)
+def _first_of(pool, times, best, best_s):  # type: ignore[no-untyped-def]
+    """The same of vector work: the first of the fastest."""
+    best[:], best_s[:] = -1, np.inf
     for i in range(len(pool)):
-        over = times[i] - least
-        if over > _CLOSE * least:
-            continue
-        if over > _EQUAL * least:
-            certain = False
-        elif best < 0 or _lighter(rows, pool[i], best):
-            best, best_s = pool[i], times[i]
-    return best, best_s, certain
+        for d in range(len(best)):
+            if times[i, d] < best_s[d]:
+                best[d], best_s[d] = pool[i], times[i, d]
 
 
 @njit(cache=True, nogil=True)
 def best_of(rows, needed, burst, mapper, seconds, chosen, certain):  # type: ignore[no-untyped-def]
     """Fill (designs, s) ``seconds`` and ``chosen`` rows, and (designs,) ``certain``: no choice was a close call."""
-    most = 1
+    most, count = 1, len(mapper)
     for search in range(len(needed.kind)):
         most = max(most, needed.pool_ptr[search + 1] - needed.pool_ptr[search])
-    times = np.empty(most)
+    columns = np.ascontiguousarray(mapper.T)
+    times, follow_s, work, least = np.empty((most, count)), np.zeros(count), np.empty((WORK, count)), np.empty(count)
+    best, best_s = np.empty((len(needed.kind), count), np.int64), np.empty((len(needed.kind), count))
     for search in range(len(needed.kind)):
         kind = needed.kind[search]
         pool = needed.pool[needed.pool_ptr[search] : needed.pool_ptr[search + 1]]
-        for design in range(len(mapper)):
-            at = mapper[design]
-            best, best_s = -1, 0.0
-            if kind == ARRAY:
-                follow_s = _follow_s(needed.followers, needed.follow_ptr[search], needed.follow_ptr[search + 1], at)
-                if len(pool) == 1:
-                    best, best_s = pool[0], _time_s(kind, rows[pool[0]], follow_s, _rates(kind, burst, at), at)
-                else:
-                    best, best_s, sure = _best_array(rows, pool, follow_s, _rates(kind, burst, at), at, times)
-                    certain[design] &= sure
-            elif kind == VECTOR:
-                best_s = np.inf
-                for i in range(len(pool)):
-                    time_s = _time_s(kind, rows[pool[i]], 0.0, _rates(kind, burst, at), at)
-                    if time_s < best_s:
-                        best, best_s = pool[i], time_s
-            elif kind == HOST:
-                best_s = needed.host[search, 0] / at[12] + at[13] + needed.host[search, 1] * at[14]
-            seconds[design, search], chosen[design, search] = best_s, best
+        best[search], best_s[search] = -1, 0.0
+        if kind == HOST:
+            moved, taken = needed.host[search]
+            best_s[search] = moved / columns[12] + columns[13] + taken * columns[14]
+        if kind != ARRAY and kind != VECTOR:
+            continue
+        follow_seconds(needed.followers, needed.follow_ptr[search], needed.follow_ptr[search + 1], columns, follow_s)
+        for i in range(len(pool)):
+            seconds_of(rows[pool[i]], kind == VECTOR, follow_s, burst, columns, work, times[i])
+        if len(pool) == 1:
+            best[search], best_s[search] = pool[0], times[0]
+        elif kind == VECTOR:
+            _first_of(pool, times, best[search], best_s[search])
+        else:
+            _fastest_of(rows, pool, times, least, best[search], best_s[search], certain)
+    seconds[:], chosen[:] = best_s.T, best.T
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -172,20 +154,11 @@ def load_seconds(moved, burst, mapper):  # type: ignore[no-untyped-def]
     return max(np.ceil(moved / burst) * burst / mapper[2], moved / mapper[4]) + mapper[3]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def load_fs(moved, burst, engine):  # type: ignore[no-untyped-def]
-    """The same in the engine's femtoseconds."""
-    if moved <= 0:
-        return np.int64(0)
-    read = to_fs(np.ceil(moved / burst) * burst, engine[0])
-    return max(read, to_fs(moved * 1.0, engine[2])) + to_fs(1.0, engine[1])
-
-
 @njit(cache=True, nogil=True)
 def _follow_fs(followers, behind, share, mapper, engine, ready, done):  # type: ignore[no-untyped-def]
     """End of a share of the vector work behind an entry: each op behind the one before, and behind ``ready``."""
     for f in range(behind[0], behind[1]):
-        cycles = _vector_cycles(followers[f, 0], followers[f, 1], mapper)
+        cycles = vector_cycles(followers[f, 0], followers[f, 1], mapper)
         if cycles > 0:
             done = max(ready, done) + to_fs(cycles * share, engine[6])
     return done
@@ -193,7 +166,7 @@ def _follow_fs(followers, behind, share, mapper, engine, ready, done):  # type: 
 
 @njit(cache=True, nogil=True)
 def entry_fs(rows, at, kind, followers, behind, burst, mapper, engine):  # type: ignore[no-untyped-def]
-    """Femtoseconds of an entry on arrays or vector units from its launch to the end of its last task.
+    """`lanes.entry_lanes` of one design in whole numbers, which are exact at any size.
 
     ``behind`` is the range of its followers.
     """

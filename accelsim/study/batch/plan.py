@@ -15,7 +15,7 @@ from accelsim.mapping.digital import Attempt, attempts
 from accelsim.mapping.groups import Row, StripedGraph
 from accelsim.mapping.machines import Machines
 from accelsim.mapping.options import MappingOptions
-from accelsim.mapping.single import Room
+from accelsim.mapping.single import Least, Room
 from accelsim.mapping.stripes import cuts
 from accelsim.study.batch.searches import Searches, TracedMapper
 from accelsim.workload.graph import Graph
@@ -87,8 +87,9 @@ class PlannedAttempt:
         streamed_bytes: weights that are read once in any case; 0 where nothing is pinned.
         dram_peak_bytes: what lives in DRAM.
         spans: in the order in which the mapper finds groups.
-        weight_bytes, least_s, launched: of each entry in a group: weights that it loads, seconds beside its launch
-            that it takes at least at the plan's own rates, and whether it is launched.
+        weight_bytes, least_s, launched, overlapped: of each entry in a group: weights that it loads, seconds beside its
+            launch that it takes at least at the plan's own rates, whether it is launched, and whether each further
+            stripe of it may save a cycle of the arrays by which their fill overlaps their drain.
     """
 
     row: int
@@ -98,6 +99,7 @@ class PlannedAttempt:
     weight_bytes: list[float] = field(default_factory=list)
     least_s: list[float] = field(default_factory=list)
     launched: list[bool] = field(default_factory=list)
+    overlapped: list[bool] = field(default_factory=list)
 
 
 @dataclass
@@ -243,13 +245,14 @@ def _bounds(graph: Graph, attempt: Attempt, found: PlannedAttempt, starts: list[
     for start in starts:
         read = {name for name in graph.ops[start].inputs if name in weights and name not in attempt.pinned}
         found.weight_bytes.append(sum(graph.tensors[name].bytes for name in read))
-        seconds = launch_s = 0.0
+        least = Least(0.0, 0.0, 0.0, 0)
         if isinstance(graph.ops[start], Loop):
             places.add(start)
         elif start >= followed:
-            seconds, launch_s, count = single.least(graph, start, room)
-            followed = start + count
+            least = single.least(graph, start, room)
+            followed = start + least.ops
             places.add(start)
-        found.least_s.append(max(0.0, seconds - launch_s))
-        found.launched.append(launch_s > 0)
+        found.least_s.append(max(0.0, least.time_s - least.launch_s))
+        found.launched.append(least.launch_s > 0)
+        found.overlapped.append(least.again_s < least.launch_s)
     return frozenset(places)

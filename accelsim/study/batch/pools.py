@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from accelsim.study.batch.candidates import FIELDS, filtered
 from accelsim.study.batch.kernels import Needed
 from accelsim.study.batch.rates import Box
-from accelsim.study.batch.searches import ARRAY, HOST, VECTOR, Searches
+from accelsim.study.batch.searches import HOST, VECTOR, Search, Searches
 
 __all__ = ["Node", "Table", "needed"]
 
@@ -29,11 +30,19 @@ class Table:
         self.searches, self.burst = searches, burst
         self._rows = np.empty((4096, len(FIELDS)))
         self._count = 0
+        self._listed = _listed([])
 
     @property
     def rows(self) -> NDArray[np.float64]:
         """All that were kept."""
         return self._rows[: self._count]
+
+    @property
+    def listed(self) -> Needed:
+        """All searches so far as columns, without candidates."""
+        if len(self._listed.kind) < len(self.searches.found):
+            self._listed = _listed(self.searches.found)
+        return self._listed
 
     def keep(self, rows: NDArray[np.float64]) -> IntArray:
         """Add rows; their indices."""
@@ -49,48 +58,97 @@ class Node:
 
     def __init__(self, table: Table, box: Box | None, parent: Node | None = None) -> None:
         self.table, self.box, self.parent = table, box, parent
-        self._pools: dict[int, IntArray] = {}
+        self._begin, self._count = _NONE, _NONE
+        self._pool = _NONE
 
     def pool(self, search: int) -> IntArray:
         """Rows of the table that may be best for a search here."""
-        if search not in self._pools:
-            self._pools[search] = self._found(search)
-        return self._pools[search]
+        return self.pools(np.array([search]))[1]
 
-    def _found(self, search: int) -> IntArray:
-        one = self.table.searches.found[search]
-        if one.kind not in (ARRAY, VECTOR):
-            return _NONE
+    def pools(self, searches: IntArray) -> tuple[IntArray, IntArray]:
+        """Those of several searches: (searches + 1,) where each begins, and all of them."""
+        self._grow(len(self.table.searches.found))
+        unknown = np.unique(searches[self._begin[searches] < 0])
+        if unknown.size:
+            ptr, pool = self._found(unknown)
+            self._begin[unknown], self._count[unknown] = len(self._pool) + ptr[:-1], np.diff(ptr)
+            self._pool = np.concatenate((self._pool, pool))
+        return gathered(self._begin[searches], self._count[searches], self._pool)
+
+    def _grow(self, count: int) -> None:
+        more = np.full(count - len(self._begin), -1, dtype=np.int64)
+        if more.size:
+            self._begin, self._count = np.concatenate((self._begin, more)), np.concatenate((self._count, more))
+
+    def _found(self, searches: IntArray) -> tuple[IntArray, IntArray]:
         if self.parent is not None:
-            above = self.parent.pool(search)
-            return above if len(above) <= 1 else self._filtered(self.table.rows, above, search)
-        rows = self.table.searches.candidates(search)
-        return self.table.keep(rows[self._filtered(rows, np.arange(len(rows)), search)])
+            ptr, pool = self.parent.pools(searches)
+            return self._filtered(self.table.rows, ptr, pool, searches)
+        found = []
+        for search in searches.tolist():
+            rows = self.table.searches.candidates(search)
+            everything = np.array([0, len(rows)]), np.arange(len(rows))
+            found.append(self.table.keep(rows[self._filtered(rows, *everything, np.array([search]))[1]]))
+        return _pointers([len(each) for each in found]), np.concatenate([_NONE, *found])
 
-    def _filtered(self, rows: NDArray[np.float64], pool: IntArray, search: int) -> IntArray:
+    def _filtered(
+        self, rows: NDArray[np.float64], ptr: IntArray, pool: IntArray, searches: IntArray
+    ) -> tuple[IntArray, IntArray]:  # fmt: skip
         if self.box is None:
-            return pool
-        one = self.table.searches.found[search]
-        followers = np.array(one.followers, dtype=np.float64).reshape(-1, 2)
-        left: IntArray = filtered(
-            rows, pool, followers, one.kind == VECTOR, self.table.burst, self.box.center, self.box.corners
-        )
+            return ptr, pool
+        all_, box = self.table.listed, self.box
+        left: tuple[IntArray, IntArray] = _filtered(
+            rows, ptr, pool, searches, all_.kind, all_.follow_ptr, all_.followers, self.table.burst, box.center,
+            box.corners,
+        )  # fmt: skip
         return left
 
 
-def needed(node: Node, searches: Sequence[int]) -> Needed:
+@njit(cache=True, nogil=True)
+def _filtered(rows, ptr, pool, searches, kind, follow_ptr, followers, burst, center, corners):  # type: ignore[no-untyped-def]
+    """`candidates.filtered` of several searches: where each begins, and what is left."""
+    begins, left, count = np.zeros(len(ptr), np.int64), np.empty(len(pool), np.int64), 0
+    for place in range(len(searches)):
+        search = searches[place]
+        own = pool[ptr[place] : ptr[place + 1]]
+        if len(own) > 1:
+            behind = followers[follow_ptr[search] : follow_ptr[search + 1]]
+            own = filtered(rows, own, behind, kind[search] == VECTOR, burst, center, corners)
+        left[count : count + len(own)] = own
+        count += len(own)
+        begins[place + 1] = count
+    return begins, left[:count]
+
+
+def needed(node: Node, searches: Sequence[int] | IntArray) -> Needed:
     """``searches`` as columns, with the candidates that are left at ``node``."""
-    chosen = [node.table.searches.found[each] for each in searches]
-    pools = [node.pool(each) for each in searches]
+    chosen = np.asarray(searches, dtype=np.int64)
+    all_, (ptr, pool) = node.table.listed, node.pools(chosen)
+    begin, count = all_.follow_ptr[chosen], np.diff(all_.follow_ptr)[chosen]
+    follow_ptr, which = gathered(begin, count, np.arange(len(all_.followers)))
     return Needed(
-        np.array([each.kind for each in chosen], dtype=np.int64),
-        _pointers([len(each.followers) for each in chosen]),
-        np.array([pair for each in chosen for pair in each.followers], dtype=np.float64).reshape(-1, 2),
-        np.array([size for each in chosen for size in each.follower_bytes], dtype=np.float64),
-        np.array([each.host if each.kind == HOST else (0.0, 0.0) for each in chosen], dtype=np.float64).reshape(-1, 2),
-        _pointers([len(pool) for pool in pools]),
-        np.concatenate([_NONE, *pools]),
+        all_.kind[chosen], follow_ptr, all_.followers[which], all_.follower_bytes[which], all_.host[chosen], ptr, pool
     )
+
+
+def gathered(begin: IntArray, count: IntArray, values: IntArray) -> tuple[IntArray, IntArray]:
+    """Parts of ``values``, one behind the other: where each begins, and all of them."""
+    ptr = np.concatenate(([0], np.cumsum(count)))
+    return ptr, values[np.arange(ptr[-1]) + np.repeat(begin - ptr[:-1], count)]
+
+
+def _listed(searches: Sequence[Search]) -> Needed:
+    """Searches as columns, without candidates."""
+    return Needed(
+        np.array([each.kind for each in searches], dtype=np.int64),
+        _pointers([len(each.followers) for each in searches]),
+        np.array([pair for each in searches for pair in each.followers], dtype=np.float64).reshape(-1, 2),
+        np.array([size for each in searches for size in each.follower_bytes], dtype=np.float64),
+        np.array(
+            [each.host if each.kind == HOST else (0.0, 0.0) for each in searches], dtype=np.float64
+        ).reshape(-1, 2),
+        np.zeros(len(searches) + 1, dtype=np.int64), _NONE,
+    )  # fmt: skip
 
 
 def _pointers(counts: Sequence[int]) -> IntArray:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.cost.digital import Amounts, area, component_j, prices_of
+from accelsim.cost.digital import Amounts, Number, area, component_j, prices_of
 from accelsim.documents import Constant
+from accelsim.hardware.derive import derived_spans
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.study.batch.records import METRICS
 from accelsim.units import FS_PER_S, fs_to_s
 from accelsim.workload.graph import Graph
 
-__all__ = ["Timed", "area_of", "metrics", "with_columns"]
+__all__ = ["Timed", "area_of", "metrics", "with_columns", "with_derived"]
 
 Column = NDArray[np.float64]
 _EXACT_FS = 2**53
@@ -38,7 +39,7 @@ class Timed:
         return Timed(self.makespan_fs[index], amounts)
 
 
-def with_columns(description: DigitalArchitecture, columns: Mapping[str, Column]) -> DigitalArchitecture:
+def with_columns(description: DigitalArchitecture, columns: Mapping[str, Number]) -> DigitalArchitecture:
     """``description`` with columns in place of the values of constants: its formulas then hold for all designs.
 
     Nothing is checked; `Columns` has done so.
@@ -47,6 +48,12 @@ def with_columns(description: DigitalArchitecture, columns: Mapping[str, Column]
         constant = Constant.model_construct(value=column, source="override", low=None, high=None, why=None)
         description = description.with_constant(path, constant)
     return description
+
+
+def with_derived(description: DigitalArchitecture, derived: Iterable[str]) -> DigitalArchitecture:
+    """``description``, which holds columns, with those constants that its technology supplies: columns as well."""
+    supplied = derived_spans(description) if (derived := tuple(derived)) else {}
+    return with_columns(description, {path: supplied[path][0].value for path in derived})
 
 
 def metrics(
@@ -72,8 +79,8 @@ def metrics(
     return np.stack([np.broadcast_to(found[name], latency_s.shape) for name in METRICS], axis=1)
 
 
-def area_of(arch: DigitalArchitecture) -> float | None:
-    """Area of one design as `Evaluation.area_mm2` has it."""
+def area_of(arch: DigitalArchitecture) -> float | Column | None:
+    """Area as `Evaluation.area_mm2` has it; ``arch`` may hold columns."""
     span = area(arch).area_mm2
     return None if span is None else span.value
 

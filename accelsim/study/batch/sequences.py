@@ -8,12 +8,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from accelsim.mapping.sequence import GROUP, RUN, shortest
-from accelsim.study.batch.candidates import FIRST, GATHER, LAST, LOAD, REDUCE, SCRATCHPAD, STORE, TILES
-from accelsim.study.batch.kernels import entry_fs, load_fs, load_seconds, to_fs
-from accelsim.study.batch.searches import HOST, NOTHING
+from accelsim.mapping.sequence import GROUP
+from accelsim.study.batch.partition import SPACE, partitioned
+from accelsim.study.batch.walk import is_quiet, walked, walks
 
-__all__ = ["Program", "decided", "groups_of", "is_quiet", "loop_of", "steps_of"]
+__all__ = ["Program", "decided", "groups_s", "is_quiet", "modes_of", "row_with", "rows_of", "scratch_of",
+           "walked"]  # fmt: skip
 
 IntArray = NDArray[np.int64]
 Column = NDArray[np.float64]
@@ -52,33 +52,7 @@ class Program(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def steps_of(p, row, burst, mapper, seconds, quiet, loop_s):  # type: ignore[no-untyped-def]
-    """`sequence.Step` of each entry of a row, as a table, and whether each leaves the DRAM alone in a run.
-
-    ``quiet`` says so of each search.
-    """
-    first, last = p.row_ptr[row], p.row_ptr[row + 1]
-    table, calm = np.empty((last - first, 4)), np.zeros(last - first, dtype=np.bool_)
-    for e in range(first, last):
-        step, search = table[e - first], p.ahead[e]
-        step[0] = loop_s[p.loop[e]] if p.loop[e] >= 0 else seconds[p.alone[e]]
-        step[1], step[2], step[3] = np.inf, 0.0, 0.0
-        if search >= 0:
-            moved = p.ahead_bytes[e]
-            step[1] = seconds[search]
-            step[2], step[3] = np.ceil(moved / burst) * burst / mapper[2], moved / mapper[4]
-            calm[e - first] = quiet[search]
-    return table, calm
-
-
-@njit(cache=True, nogil=True, inline="always")
-def is_quiet(rows, candidate):  # type: ignore[no-untyped-def]
-    """Whether an entry leaves the DRAM alone."""
-    return candidate < 0 or (rows[candidate, LOAD] == 0 and rows[candidate, STORE] == 0)
-
-
-@njit(cache=True, nogil=True)
-def _modes(came_from, kind, modes):  # type: ignore[no-untyped-def]
+def modes_of(came_from, kind, modes):  # type: ignore[no-untyped-def]
     """Fill how each entry runs: the kind of the part that it is in."""
     place = len(modes)
     while place > 0:
@@ -88,189 +62,180 @@ def _modes(came_from, kind, modes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def groups_of(p, attempt, burst, mapper, seconds, alone):  # type: ignore[no-untyped-def]
-    """(numbers, spans, seconds) of the groups that are faster than their entries alone and than those found before."""
-    first, last = p.group_ptr[attempt], p.group_ptr[attempt + 1]
-    numbers, times = np.empty(last - first, np.int64), np.empty(last - first)
-    spans = np.empty((last - first, 2), np.int64)
-    total = np.zeros(len(alone) + 1)
-    for e in range(len(alone)):
-        total[e + 1] = total[e] + alone[e, 0]
-    count, best_s = 0, np.inf
-    for g in range(first, last):
-        begin, end = p.group_first[g], p.group_last[g]
-        if g == first or begin != p.group_first[g - 1] or end != p.group_last[g - 1]:
-            best_s = np.inf
-        stripe_s = 0.0
-        for m in range(p.member_ptr[g], p.member_ptr[g + 1]):
-            stripe_s += seconds[p.member[m]]
-        time_s = load_seconds(p.group_load[g], burst, mapper) + p.group_stripes[g] * stripe_s
-        if time_s < min(total[end + 1] - total[begin], best_s):
-            best_s = time_s
-            numbers[count], spans[count, 0], spans[count, 1], times[count] = g, begin, end, time_s
-            count += 1
-    return numbers[:count], spans[:count], times[:count]
+def scratch_of(p):  # type: ignore[no-untyped-def]
+    """What `partitioned` fills and needs for any row: steps, which are quiet, times, places, kinds, and runs."""
+    most = 1
+    for row in range(len(p.row_ptr) - 1):
+        most = max(most, p.row_ptr[row + 1] - p.row_ptr[row])
+    return (
+        np.empty((most, 4)), np.empty(most, np.bool_), np.empty(most + 1), np.empty(most + 1, np.int64),
+        np.empty(most + 1, np.int64), np.empty((most + 1, SPACE)),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _fill_steps(first, last, alone, loop, ahead, bursts, moved, d, mapper, seconds, quiet, loop_s, steps, calm):  # type: ignore[no-untyped-def]
+    """Fill `sequence.Step` of the entries of a row for one design, and whether each leaves the DRAM alone in a run."""
+    for e in range(first, last):
+        at, search = e - first, ahead[e]
+        steps[at, 0] = loop_s[d, loop[e]] if loop[e] >= 0 else seconds[d, alone[e]]
+        if search >= 0:
+            steps[at, 1], calm[at] = seconds[d, search], quiet[d, search]
+            steps[at, 2], steps[at, 3] = bursts[e] / mapper[d, 2], moved[e] / mapper[d, 4]
+        else:
+            steps[at, 1], steps[at, 2], steps[at, 3], calm[at] = np.inf, 0.0, 0.0, False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _row(  # type: ignore[no-untyped-def]
+    first, last, alone, loop, ahead, bursts, moved, mapper, seconds, quiet, loop_s, scratch, row_s, modes
+):  # fmt: skip
+    """Fill (designs,) seconds of a row and (designs, entries) how each of its entries runs; without groups."""
+    steps, calm, best_s, came_from, kind, runs = scratch
+    no_spans, no_times = np.empty((0, 2), np.int64), np.empty(0)
+    for d in range(len(row_s)):
+        _fill_steps(first, last, alone, loop, ahead, bursts, moved, d, mapper, seconds, quiet, loop_s, steps, calm)
+        partitioned(
+            last - first, steps, calm, mapper[d, 3], no_spans, no_times, best_s, came_from, kind, runs
+        )  # fmt: skip
+        row_s[d] = best_s[last - first]
+        place = last - first
+        while place > 0:
+            for e in range(first + came_from[place], first + place):
+                modes[d, e] = kind[place]
+            place = came_from[place]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _loop(first, last, steps, way_first, way_streamed, way_row, burst, mapper, row_s, loop_s, way_of):  # type: ignore[no-untyped-def]
+    """Fill (designs,) time and best way of a loop, of the ways ``first`` to ``last``."""
+    for d in range(len(loop_s)):
+        byte_s = steps / mapper[d, 2]
+        loop_s[d] = np.inf
+        for way in range(first, last):
+            if loop_s[d] < np.inf and way_streamed[way] * byte_s >= loop_s[d]:
+                continue
+            time_s = steps * row_s[d, way_row[way]]
+            if way_first[way] > 0:
+                read_s = max(np.ceil(way_first[way] / burst) * burst / mapper[d, 2], way_first[way] / mapper[d, 4])
+                time_s = read_s + mapper[d, 3] + time_s
+            if time_s < loop_s[d]:
+                loop_s[d], way_of[d] = time_s, way
 
 
 @njit(cache=True, nogil=True)
-def _solve(p, burst, mapper, seconds, quiet, modes, way_of):  # type: ignore[no-untyped-def]
-    """The best attempt; fills the modes of all rows and the way of each loop. -1 entries of ``way_of`` are not run."""
-    no_spans, no_times = np.empty((0, 2), np.int64), np.empty(0)
-    row_s, loop_s = np.empty(len(p.row_ptr) - 1), np.full(len(p.steps), np.inf)
-    done = 0
+def rows_of(p, burst, mapper, seconds, quiet, scratch, modes, way_of):  # type: ignore[no-untyped-def]
+    """(designs, rows) seconds of all rows without groups, and (designs, loops) of loops; fills modes and ways."""
+    row_s, loop_s = np.empty((len(mapper), len(p.row_ptr) - 1)), np.full((len(mapper), len(p.steps)), np.inf)
+    bursts, done = np.ceil(p.ahead_bytes / burst) * burst, 0
     for row in range(len(p.row_ptr) - 1):
         while done < len(p.steps) and p.way_row[p.way_ptr[done + 1] - 1] < row:
-            loop_of(p, done, burst, mapper, row_s, loop_s, way_of)
+            _loop(
+                p.way_ptr[done], p.way_ptr[done + 1], p.steps[done], p.way_first, p.way_streamed, p.way_row, burst,
+                mapper, row_s, loop_s[:, done], way_of[:, done],
+            )  # fmt: skip
             done += 1
-        table, calm = steps_of(p, row, burst, mapper, seconds, quiet, loop_s)
-        best_s, came_from, kind = shortest(table, calm, mapper[3], no_spans, no_times)
-        row_s[row] = best_s[-1]
-        _modes(came_from, kind, modes[p.row_ptr[row] : p.row_ptr[row + 1]])
-    best, least_s = -1, np.inf
-    prepared = np.zeros(len(p.attempt_row), dtype=np.bool_)
-    for attempt in range(len(p.attempt_row)):
-        if p.attempt_streamed[attempt] / mapper[2] >= least_s:
+        _row(
+            p.row_ptr[row], p.row_ptr[row + 1], p.alone, p.loop, p.ahead, bursts, p.ahead_bytes, mapper, seconds,
+            quiet, loop_s, scratch, row_s[:, row], modes,
+        )  # fmt: skip
+    return row_s, loop_s
+
+
+@njit(cache=True, nogil=True)
+def row_with(p, row, burst, d, mapper, seconds, quiet, loop_s, spans, times, scratch):  # type: ignore[no-untyped-def]
+    """Seconds of a row with groups for one design."""
+    steps, calm, best_s, came_from, kind, runs = scratch
+    first, last, bursts = p.row_ptr[row], p.row_ptr[row + 1], np.ceil(p.ahead_bytes / burst) * burst
+    _fill_steps(
+        first, last, p.alone, p.loop, p.ahead, bursts, p.ahead_bytes, d, mapper, seconds, quiet, loop_s, steps, calm
+    )
+    partitioned(last - first, steps, calm, mapper[d, 3], spans, times, best_s, came_from, kind, runs)
+    return best_s[last - first]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def groups_s(stripes, load, member_ptr, member, begin, end, burst, d, mapper, seconds, found):  # type: ignore[no-untyped-def]
+    """Fill seconds of the groups ``begin`` to ``end`` for one design."""
+    for g in range(begin, end):
+        stripe_s, load_s = 0.0, 0.0
+        for m in range(member_ptr[g], member_ptr[g + 1]):
+            stripe_s += seconds[d, member[m]]
+        if load[g] > 0:
+            read_s = np.ceil(load[g] / burst) * burst / mapper[d, 2]
+            load_s = max(read_s, load[g] / mapper[d, 4]) + mapper[d, 3]
+        found[g - begin] = load_s + stripes[g] * stripe_s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _faster(first, last, begin, end, steps, count, group_s, total, numbers, spans, times):  # type: ignore[no-untyped-def]
+    """How many groups are faster than their entries alone and than those found before; they move to the front."""
+    total[0] = 0.0
+    for e in range(count):
+        total[e + 1] = total[e] + steps[e, 0]
+    kept, best_s = 0, np.inf
+    for g in range(begin, end):
+        if g == begin or first[g] != first[g - 1] or last[g] != last[g - 1]:
+            best_s = np.inf
+        time_s = group_s[g - begin]
+        if time_s < min(total[last[g] + 1] - total[first[g]], best_s):
+            best_s = time_s
+            numbers[kept], spans[kept, 0], spans[kept, 1], times[kept] = g, first[g], last[g], time_s
+            kept += 1
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _with_groups(p, attempt, burst, mapper, seconds, quiet, loop_s, scratch, tried, least_s, best, modes):  # type: ignore[no-untyped-def]
+    """Take an attempt with groups where that is faster than ``least_s``, (designs,); ``tried`` designs only."""
+    steps, calm, best_s, came_from, kind, runs = scratch
+    begin, end, row = p.group_ptr[attempt], p.group_ptr[attempt + 1], p.attempt_row[attempt]
+    first, last, bursts = p.row_ptr[row], p.row_ptr[row + 1], np.ceil(p.ahead_bytes / burst) * burst
+    alone, loop, ahead, moved, stripes, load = p.alone, p.loop, p.ahead, p.ahead_bytes, p.group_stripes, p.group_load
+    group_first, group_last, member_ptr, member = p.group_first, p.group_last, p.member_ptr, p.member
+    group_s, times, total = np.empty(end - begin), np.empty(end - begin), np.empty(last - first + 1)
+    numbers, spans = np.empty(end - begin, np.int64), np.empty((end - begin, 2), np.int64)
+    for d in range(len(mapper)):
+        if not tried[d]:
             continue
-        prepared[attempt] = True
-        if row_s[p.attempt_row[attempt]] < least_s:
-            best, least_s = attempt, row_s[p.attempt_row[attempt]]
+        _fill_steps(first, last, alone, loop, ahead, bursts, moved, d, mapper, seconds, quiet, loop_s, steps, calm)
+        groups_s(stripes, load, member_ptr, member, begin, end, burst, d, mapper, seconds, group_s)
+        count = _faster(
+            group_first, group_last, begin, end, steps, last - first, group_s, total, numbers, spans, times
+        )  # fmt: skip
+        if count == 0:
+            continue
+        partitioned(
+            last - first, steps, calm, mapper[d, 3], spans[:count], times, best_s, came_from, kind, runs
+        )  # fmt: skip
+        if best_s[last - first] < least_s[d]:
+            best[d], least_s[d], place = attempt, best_s[last - first], last - first
+            while place > 0:
+                mode = kind[place] if kind[place] < GROUP else GROUP + numbers[kind[place] - GROUP]
+                for e in range(first + came_from[place], first + place):
+                    modes[d, e] = mode
+                place = came_from[place]
+
+
+@njit(cache=True, nogil=True)
+def _solved(p, burst, mapper, seconds, quiet, modes, way_of, best):  # type: ignore[no-untyped-def]
+    """Fill the best attempt of each design, the modes of all rows and the way of each loop."""
+    scratch = scratch_of(p)
+    row_s, loop_s = rows_of(p, burst, mapper, seconds, quiet, scratch, modes, way_of)
+    least_s, prepared = np.full(len(best), np.inf), np.zeros((len(p.attempt_row), len(best)), np.bool_)
+    best[:] = -1
     for attempt in range(len(p.attempt_row)):
-        if prepared[attempt] and p.group_ptr[attempt] < p.group_ptr[attempt + 1]:
-            row = p.attempt_row[attempt]
-            table, calm = steps_of(p, row, burst, mapper, seconds, quiet, loop_s)
-            numbers, spans, times = groups_of(p, attempt, burst, mapper, seconds, table)
-            if len(numbers) == 0:
+        for d in range(len(best)):
+            if p.attempt_streamed[attempt] / mapper[d, 2] >= least_s[d]:
                 continue
-            best_s, came_from, kind = shortest(table, calm, mapper[3], spans, times)
-            if best_s[-1] < least_s:
-                best, least_s = attempt, best_s[-1]
-                for place in range(len(kind)):
-                    if kind[place] >= GROUP:
-                        kind[place] = GROUP + numbers[kind[place] - GROUP]
-                _modes(came_from, kind, modes[p.row_ptr[row] : p.row_ptr[row + 1]])
-    return best
-
-
-@njit(cache=True, nogil=True)
-def loop_of(p, loop, burst, mapper, row_s, loop_s, way_of):  # type: ignore[no-untyped-def]
-    """Time and best way of a loop."""
-    byte_s = p.steps[loop] / mapper[2]
-    for way in range(p.way_ptr[loop], p.way_ptr[loop + 1]):
-        if loop_s[loop] < np.inf and p.way_streamed[way] * byte_s >= loop_s[loop]:
-            continue
-        time_s = load_seconds(p.way_first[way], burst, mapper) + p.steps[loop] * row_s[p.way_row[way]]
-        if time_s < loop_s[loop]:
-            loop_s[loop], way_of[loop] = time_s, way
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _whole_fs(rows, needed, search, candidate, burst, mapper, engine):  # type: ignore[no-untyped-def]
-    """Femtoseconds of one execution of an entry."""
-    kind = needed.kind[search]
-    if kind == NOTHING:
-        return np.int64(0)
-    if kind == HOST:
-        moved, seconds = needed.host[search, 0], needed.host[search, 1]
-        return to_fs(moved, engine[8]) + to_fs(1.0, engine[9]) + to_fs(seconds, engine[10])
-    behind = needed.follow_ptr[search], needed.follow_ptr[search + 1]
-    return entry_fs(rows, candidate, kind, needed.followers, behind, burst, mapper, engine)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _spend(rows, needed, search, candidate, times, burst, spent):  # type: ignore[no-untyped-def]
-    """Add what ``times`` executions of an entry move to ``spent``."""
-    if needed.kind[search] == HOST:
-        spent[3] += needed.host[search, 0] * times
-    if candidate < 0:
-        return
-    row = rows[candidate]
-    spent[0] += row[SCRATCHPAD] * times
-    spent[1] += (row[GATHER] + row[REDUCE]) * times
-    for f in range(needed.follow_ptr[search], needed.follow_ptr[search + 1]):
-        spent[0] += needed.follower_bytes[f] * times
-    several = row[TILES] > 1
-    rest = row[LOAD] - row[FIRST] if several else 0.0
-    last = row[LAST] if several else row[STORE]
-    for moved in (row[LOAD] - rest, rest, row[STORE] - last, last):
-        if moved > 0:
-            spent[2] += np.ceil(moved / burst) * burst * times
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _entry(rows, needed, search, chosen, times, burst, mapper, engine, spent, known_fs):  # type: ignore[no-untyped-def]
-    """Femtoseconds of one execution of an entry; ``times`` of them are added to ``spent``."""
-    candidate = chosen[search]
-    _spend(rows, needed, search, candidate, times, burst, spent)
-    if known_fs[search] < 0:
-        known_fs[search] = _whole_fs(rows, needed, search, candidate, burst, mapper, engine)
-    return known_fs[search]
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _load(moved, times, burst, engine, spent):  # type: ignore[no-untyped-def]
-    """Femtoseconds of a load that nothing overlaps, ``times`` of which are added to ``spent``."""
-    if moved > 0:
-        spent[2] += np.ceil(moved / burst) * burst * times
-    return load_fs(moved, burst, engine)
-
-
-@njit(cache=True, nogil=True)
-def _walk(p, rows, needed, burst, mapper, engine, chosen, modes, way_of, root, spent, known_fs):  # type: ignore[no-untyped-def]
-    """Femtoseconds of a row with all that stands in it; adds to ``spent``. Rows under way are on a stack."""
-    stack = np.empty((64, 3), np.int64)  # next entry, one behind the last, executions
-    run = np.zeros((64, 6), np.int64)  # now, DRAM free, DMA free, two slots free, whether a run is under way
-    stack[0] = p.row_ptr[root], p.row_ptr[root + 1], 1
-    depth, total = 0, np.int64(0)
-    while depth >= 0:
-        e, end, times = stack[depth]
-        if e == end:
-            depth -= 1
-            continue
-        stack[depth, 0] = e + 1
-        state = run[depth]
-        if modes[e] == RUN:
-            total += times * _in_run(p, rows, needed, e, chosen, times, burst, mapper, engine, spent, known_fs, state)
-            continue
-        state[5] = 0
-        if modes[e] >= GROUP:
-            g = modes[e] - GROUP
-            total += times * _load(p.group_load[g], times, burst, engine, spent)
-            for m in range(p.member_ptr[g], p.member_ptr[g + 1]):
-                search, stripes = p.member[m], p.group_stripes[g] * times
-                total += stripes * _entry(rows, needed, search, chosen, stripes, burst, mapper, engine, spent, known_fs)
-            stack[depth, 0] = e + 1 + p.group_last[g] - p.group_first[g]
-        elif p.loop[e] >= 0:
-            way, steps = way_of[p.loop[e]], p.steps[p.loop[e]]
-            total += times * _load(p.way_first[way], times, burst, engine, spent)
-            depth += 1
-            row = p.way_row[way]
-            stack[depth] = p.row_ptr[row], p.row_ptr[row + 1], times * steps
-            run[depth] = 0
-        else:
-            search = p.alone[e]
-            total += times * _entry(rows, needed, search, chosen, times, burst, mapper, engine, spent, known_fs)
-    return total
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _in_run(p, rows, needed, e, chosen, times, burst, mapper, engine, spent, known_fs, state):  # type: ignore[no-untyped-def]
-    """Femtoseconds by which an entry in a run lengthens it; ``state`` is that of the run."""
-    if state[5] == 0:
-        state[:] = 0
-        state[5] = 1
-    search, moved, begin = p.ahead[e], p.ahead_bytes[e], state[0]
-    start = begin
-    if moved > 0:
-        spent[2] += np.ceil(moved / burst) * burst * times
-        state[1] = max(state[1], state[3]) + to_fs(np.ceil(moved / burst) * burst, engine[0])
-        state[2] = max(state[2], state[3]) + to_fs(moved * 1.0, engine[2])
-        start = max(start, max(state[1], state[2]) + to_fs(1.0, engine[1]))
-    state[0] = start + _entry(rows, needed, search, chosen, times, burst, mapper, engine, spent, known_fs)
-    if not is_quiet(rows, chosen[search]):
-        state[5] = 0
-    elif moved > 0:
-        state[3], state[4] = state[4], state[0]
-    return state[0] - begin
+            prepared[attempt, d] = True
+            if row_s[d, p.attempt_row[attempt]] < least_s[d]:
+                best[d], least_s[d] = attempt, row_s[d, p.attempt_row[attempt]]
+    for attempt in range(len(p.attempt_row)):
+        if p.group_ptr[attempt] < p.group_ptr[attempt + 1]:
+            _with_groups(
+                p, attempt, burst, mapper, seconds, quiet, loop_s, scratch, prepared[attempt], least_s, best, modes
+            )
 
 
 @njit(cache=True, nogil=True)
@@ -279,15 +244,14 @@ def decided(p, rows, needed, burst, mapper, engine, seconds, chosen, makespan, s
 
     Bytes are those of scratchpads, network, DRAM and host, as `cost.digital.Amounts` has them.
     """
-    modes, way_of = np.zeros(len(p.alone), np.int64), np.zeros(len(p.steps), np.int64)
-    quiet, known_fs = np.empty(chosen.shape[1], np.bool_), np.empty(chosen.shape[1], np.int64)
-    for design in range(len(mapper)):
-        for search in range(len(quiet)):
-            quiet[search] = is_quiet(rows, chosen[design, search])
-        best = _solve(p, burst, mapper[design], seconds[design], quiet, modes, way_of)
-        attempt[design] = best
-        spent[design], known_fs[:] = 0.0, -1
-        makespan[design] = _walk(
-            p, rows, needed, burst, mapper[design], engine[design], chosen[design], modes, way_of,
-            p.attempt_row[best], spent[design], known_fs,
-        )  # fmt: skip
+    designs = len(mapper)
+    modes, way_of = np.zeros((designs, len(p.alone)), np.int64), np.zeros((designs, len(p.steps)), np.int64)
+    quiet = np.empty(chosen.shape, np.bool_)
+    for design in range(designs):
+        for search in range(chosen.shape[1]):
+            quiet[design, search] = is_quiet(rows, chosen[design, search])
+    _solved(p, burst, mapper, seconds, quiet, modes, way_of, attempt)
+    spent[:] = 0.0
+    walks(
+        p, rows, needed, burst, mapper, engine, chosen, modes, way_of, p.attempt_row[attempt], spent, makespan
+    )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,13 @@ from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline import evaluate
 from accelsim.pipeline.digital import DigitalEvaluation, description_of
 from accelsim.study.batch.columns import Columns
+from accelsim.study.batch.kept import Kept
+from accelsim.study.batch.layout import Choices
 from accelsim.study.batch.plan import planned
 from accelsim.study.batch.price import Timed, with_columns
 from accelsim.study.batch.rates import DesignRates
+from accelsim.study.batch.structures.evaluate import FOUND, Structures, is_compiled
+from accelsim.study.batch.structures.facts import Workload, facts_of
 from accelsim.study.batch.together import decide
 from accelsim.workload.expand import expanded
 from accelsim.workload.graph import Graph
@@ -25,10 +29,10 @@ from accelsim.workload.ops import Conv, MatMul
 from accelsim.workload.precision import PrecisionArgument, PrecisionChoice, assign_formats, resolve_precision
 from accelsim.workload.vector_work import element_work
 
-__all__ = ["Question", "Timings", "timings"]
+__all__ = ["Question", "Timings", "are_many", "reading_of", "timings", "timings_apart"]
 
-_WORTHWHILE = 16
-"""Fewer timings than this are found sooner one by one."""
+_WORTHWHILE, _WORTHWHILE_COMPILED = 16, 48
+"""Fewer timings than this are found sooner one by one: in Python, and in compiled code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,37 @@ class Question:
     workload: Graph
     precision: PrecisionArgument | None
     options: MappingOptions
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     def prepared(self, arch: DigitalArchitecture) -> tuple[Graph, PrecisionChoice]:
         """The workload as it is mapped: recurrence expanded, formats assigned."""
+        key = "prepared", repr(self.precision), reading_of(arch)
+        return self.kept.of((self.workload,), key, lambda: self._prepared(arch))
+
+    def facts(self, arch: DigitalArchitecture) -> Workload:
+        """The same as columns."""
+        graph, choice = self.prepared(arch)
+        key = "facts", repr(self.precision), reading_of(arch)
+        return self.kept.of((self.workload,), key, lambda: facts_of(graph, arch, choice))
+
+    def plan(
+        self, columns: Columns, row: int, prepared: tuple[Graph, PrecisionChoice, DigitalArchitecture]
+    ) -> Choices | None:  # fmt: skip
+        """The plan of the structure that design ``row`` has; None where it is not modelled.
+
+        Raises:
+            InfeasibleError: an op or its data fit nowhere.
+        """
+        graph, choice, arch = prepared
+
+        def make() -> Choices | None:
+            plan = planned(graph, arch, choice, self.options)
+            return None if plan is None else Choices(plan)
+
+        key = "plan", repr(self.precision), self.options, columns.structure_of(row)
+        return self.kept.of((self.workload, columns.architecture), key, make)
+
+    def _prepared(self, arch: DigitalArchitecture) -> tuple[Graph, PrecisionChoice]:
         runnable = expanded(self.workload)
         choice = resolve_precision(runnable, arch.default_precision if self.precision is None else self.precision)
         return assign_formats(runnable, choice, arch.value_format), choice
@@ -48,12 +80,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Timings of a structure, those that are infeasible, and why; ``looped`` of them were evaluated one by one."""
+    """Timings, those that are infeasible and why, and which were evaluated one by one."""
 
     timed: Timed
     weight_bytes: float
     refused: Mapping[int, Infeasible]
-    looped: int
+    looped: NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -63,11 +95,16 @@ class _Found:
     makespan_fs: NDArray[np.int64]
     moved: NDArray[np.float64]
     refused: dict[int, Infeasible]
-    looped: int = 0
+    looped: NDArray[np.bool_]
+
+    @staticmethod
+    def of(count: int) -> _Found:
+        """Nothing found yet."""
+        return _Found(np.zeros(count, np.int64), np.zeros((4, count)), {}, np.zeros(count, np.bool_))
 
     def evaluate(self, question: Question, columns: Columns, row: int, index: int) -> None:
         """Evaluate one design by itself."""
-        self.looped += 1
+        self.looped[index] = True
         self.refused.pop(index, None)
         try:
             found = evaluate(question.workload, columns.design(row), question.precision, options=question.options)
@@ -93,10 +130,39 @@ def timings(question: Question, columns: Columns, designs: NDArray[np.int64]) ->
     arch = description_of(columns.design(int(designs[0])))
     graph, choice = question.prepared(arch)
     count = len(designs)
-    found = _Found(np.zeros(count, np.int64), np.zeros((4, count)), {})
+    found = _Found.of(count)
     left = np.arange(count)
     if count >= _WORTHWHILE:
         left = _together(found, question, columns, designs, (graph, choice, arch))
+    for index in left.tolist():
+        found.evaluate(question, columns, int(designs[index]), index)
+    return found.finished(graph, choice)
+
+
+def are_many(question: Question, arch: DigitalArchitecture, count: int) -> bool:
+    """Whether so many timings of one structure are worth a plan for all of them."""
+    if count < _WORTHWHILE or count >= _WORTHWHILE_COMPILED:
+        return count >= _WORTHWHILE
+    return not is_compiled(question.prepared(arch)[0], arch.n_cores, question.options)
+
+
+def reading_of(arch: DigitalArchitecture) -> Hashable:
+    """What of an architecture decides how it reads a workload: formats of values, and of the sums of its units."""
+    units = tuple((name, unit.accumulator) for name, unit in arch.array.units.items())
+    return arch.default_precision, arch.value_format, units
+
+
+def timings_apart(
+    question: Question, columns: Columns, designs: NDArray[np.int64], archs: Sequence[DigitalArchitecture]
+) -> Timings:
+    """What each of ``designs`` takes and switches, which differ in structure; ``archs`` read the workload alike."""
+    graph, choice = question.prepared(archs[0])
+    found = _Found.of(len(designs))
+    left = np.arange(len(designs))
+    if is_compiled(graph, max(arch.n_cores for arch in archs), question.options):
+        mapped = Structures.of(question.facts(archs[0]), archs, question.options)
+        found.makespan_fs[:], found.moved[:] = mapped.makespan_fs, mapped.spent.T
+        left = np.flatnonzero(mapped.codes != FOUND)  # one by one, to learn why they are infeasible
     for index in left.tolist():
         found.evaluate(question, columns, int(designs[index]), index)
     return found.finished(graph, choice)
@@ -107,25 +173,25 @@ def _together(
     prepared: tuple[Graph, PrecisionChoice, DigitalArchitecture],
 ) -> NDArray[np.int64]:  # fmt: skip
     """Fill ``found`` for all designs but those that it returns."""
-    graph, choice, arch = prepared
+    graph, _, arch = prepared
     everything = np.arange(len(designs))
     try:
-        plan = planned(graph, arch, choice, question.options)
+        choices = question.plan(columns, int(designs[0]), prepared)
     except InfeasibleError as error:  # what fits nowhere does so at all rates
         found.refused.update(dict.fromkeys(everything.tolist(), error.infeasible))
         return everything[:0]
-    if plan is None:
+    if choices is None:
         return everything
     bound = arch.memory.dram.capacity_bytes.value
     reasons = [
         Infeasible("DRAM capacity", attempt.dram_peak_bytes, bound, "bytes", f"workload {graph.name}")
-        for attempt in plan.attempts
+        for attempt in choices.plan.attempts
     ]
     if len(set(reasons)) == 1 and reasons[0].demand > bound:  # whichever attempt is the fastest
         found.refused.update(dict.fromkeys(everything.tolist(), reasons[0]))
         return everything[:0]
     rates = {path: column[designs] for path, column in columns.rates.items()}
-    decided = decide(plan, DesignRates.of(with_columns(arch, rates), len(designs)))
+    decided = decide(choices, DesignRates.of(with_columns(arch, rates), len(designs)))
     found.makespan_fs[:], found.moved[:] = decided.makespan_fs, decided.spent.T
     for number, reason in enumerate(reasons):
         if reason.demand > bound:

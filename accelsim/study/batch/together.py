@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from accelsim.study.batch.bounds import bounded
 from accelsim.study.batch.kernels import Needed, best_of
-from accelsim.study.batch.layout import Layout, Scope, Spans
-from accelsim.study.batch.plan import Plan, PlannedAttempt
+from accelsim.study.batch.layout import Choices, Layout, Scope, Spans
 from accelsim.study.batch.pools import Node, Table, needed
 from accelsim.study.batch.rates import Box, DesignRates, halves
 from accelsim.study.batch.sequences import decided
@@ -26,11 +25,11 @@ __all__ = ["Decided", "decide"]
 IntArray = NDArray[np.int64]
 Column = NDArray[np.float64]
 
-_GROUP_OF = 512
+_GROUP_OF = 1024
 """Designs that are evaluated together, at most."""
-_NARROW = 1.3
-"""Attempts and groups are only told apart where no rate differs by more than this factor."""
-_CANDIDATE_NS, _LOOK_NS, _NODE_NS = 25, 400, 4e6
+_NARROW, _FEW = 2.0, 64
+"""Attempts and groups are only told apart where no rate differs by more than this factor, or for few designs."""
+_CANDIDATE_NS, _LOOK_NS, _NODE_NS = 6, 400, 2e6
 """What a candidate costs a design more than half as many would, what it costs to look at it, and to make two nodes."""
 _SLACK = 1 - 1e-9
 
@@ -48,19 +47,20 @@ class Decided:
     certain: NDArray[np.bool_]
 
 
-def decide(plan: Plan, rates: DesignRates) -> Decided:
+def decide(choices: Choices, rates: DesignRates) -> Decided:
     """Evaluate a plan for all designs."""
-    run = _Run(plan, rates)
+    run = _Run(choices, rates)
     root = Node(run.table, Box.around(rates.linear))
-    run.split(root, np.arange(len(rates)), Scope.of(plan))
+    run.split(root, np.arange(len(rates)), choices.whole())
     return run.found
 
 
 class _Run:
     """One evaluation of a plan."""
 
-    def __init__(self, plan: Plan, rates: DesignRates) -> None:
-        self.plan, self.rates = plan, rates
+    def __init__(self, choices: Choices, rates: DesignRates) -> None:
+        plan = choices.plan
+        self.choices, self.rates, self.searches = choices, rates, plan.searches
         dram = plan.arch.memory.dram
         self.burst = float(dram.burst_bytes.value * dram.channels.value)
         self.table = Table(plan.searches, self.burst)
@@ -73,25 +73,24 @@ class _Run:
     def split(self, node: Node, designs: IntArray, scope: Scope) -> None:
         """Evaluate the designs of a node, in halves where that is less work."""
         count, alike = len(designs), node.box is not None and not node.box.axes
-        if count == 1 or alike or (node.box is not None and node.box.width <= _NARROW):
+        if count <= _FEW or alike or (node.box is not None and node.box.width <= _NARROW):
             if alike or node.box is None or node.box.width - 1 <= scope.excess / 2:
                 scope = self._scope(node, designs, scope)
-            layout = scope.layout(self.plan)
-            left = sum(len(node.pool(each)) for each in layout.searches)
+            layout = Layout.of(self.choices, scope)
+            left = int(node.pools(layout.searches)[0][-1])
             worth = count * left * _CANDIDATE_NS > _NODE_NS + left * _LOOK_NS
             if count == 1 or alike or (count <= _GROUP_OF and not worth):
                 for begin in range(0, count, _GROUP_OF):
-                    self._evaluate(node, designs[begin : begin + _GROUP_OF], scope)
+                    self._evaluate(node, designs[begin : begin + _GROUP_OF], scope, layout)
                 return
         linear = self.rates.linear[designs]
         for half in halves(node.box, linear):
             self.split(Node(node.table, Box.around(linear[half]), node), designs[half], scope)
 
-    def _evaluate(self, node: Node, designs: IntArray, scope: Scope) -> None:
+    def _evaluate(self, node: Node, designs: IntArray, scope: Scope, layout: Layout) -> None:
         """Evaluate few designs design by design."""
-        rates, layout = self.rates.take(designs), scope.layout(self.plan)
+        rates, columns = self.rates.take(designs), needed(node, layout.searches)
         certain = np.ones(len(designs), np.bool_)
-        columns = needed(node, layout.searches)
         seconds, chosen = self._times(columns, rates.mapper, certain)
         makespan, spent = np.empty(len(designs), np.int64), np.empty((len(designs), 4))
         attempt = np.empty(len(designs), np.int64)
@@ -116,41 +115,42 @@ class _Run:
         """The part of ``scope`` that some design of a node may choose."""
         ends = self.rates.take(designs).ends()
         unsure = np.ones(2, np.bool_)
-        plain = Layout.of(self.plan, Scope(scope.attempts, tuple(each.take(_EMPTY) for each in scope.spans)))
+        plain = Layout.of(self.choices, Scope(scope.attempts, (_EMPTY,) * len(scope.attempts)))
         seconds, _ = self._times(needed(node, plain.searches), ends, unsure)
-        slow = dict(zip(plain.searches, seconds[1].tolist(), strict=True))
+        slow = np.zeros(len(self.searches.found))
+        slow[plain.searches] = seconds[1]
         spans = tuple(
-            self._useful(self.plan.attempts[attempt], each, ends, slow)
-            for attempt, each in zip(scope.attempts, scope.spans, strict=True)
+            self._useful(self.choices.spans[attempt], which, ends, slow)
+            for attempt, which in zip(scope.attempts, scope.spans, strict=True)
         )
-        layout = Layout.of(self.plan, Scope(scope.attempts, spans))
+        layout = Layout.of(self.choices, Scope(scope.attempts, spans))
         columns = needed(node, layout.searches)
         seconds, _ = self._times(columns, ends, unsure)
-        keep, attempts = np.ones(sum(len(each.spans) for each in spans), np.bool_), np.ones(len(spans), np.bool_)
+        keep, attempts = np.ones(sum(len(each) for each in spans), np.bool_), np.ones(len(spans), np.bool_)
         bounded(layout.program, self.table.rows, columns, self.burst, ends, seconds, keep, attempts)
-        parts = np.split(keep, np.cumsum([len(each.spans) for each in spans])[:-1])
+        parts = np.split(keep, np.cumsum([len(each) for each in spans])[:-1])
         left = np.flatnonzero(attempts).tolist()
         return Scope(
             tuple(scope.attempts[each] for each in left),
-            tuple(spans[each].take(np.flatnonzero(parts[each])) for each in left),
+            tuple(spans[each][parts[each]] for each in left),
             0.0 if node.box is None else node.box.width - 1,
         )
 
-    def _useful(self, attempt: PlannedAttempt, spans: Spans, ends: Column, slow: dict[int, float]) -> Spans:
+    def _useful(self, spans: Spans, which: IntArray, ends: Column, slow: Column) -> IntArray:
         """Spans that some design could gain from as a group, by what every entry takes at least in any group."""
-        if not len(spans.first):
-            return spans
-        fast, row = ends[0], self.plan.rows[attempt.row]
-        alone = np.array([slow.get(search, 0.0) for search in row.alone])
-        own = self.own[:4]
+        if not len(which):
+            return which
+        fast, own = ends[0], self.own[:4]
+        alone = np.where(spans.alone >= 0, slow[spans.alone], 0.0)
         least_scale = np.min(np.array([1.0, 1 / fast[8], fast[1], fast[11] * fast[1]]) / own)
-        launch = fast[7] * np.array(attempt.launched)
-        least = np.array(attempt.weight_bytes) / fast[2] + launch + np.array(attempt.least_s) * least_scale
-        least_s, again_s, alone_s = _sums(least * _SLACK), _sums(launch * _SLACK), _sums(alone)
-        begin, end = spans.first, spans.last + 1
+        launch = fast[7] * spans.launched
+        least = spans.weight_bytes / fast[2] + launch + spans.least_s * least_scale
+        again = launch * _SLACK - spans.overlapped / _SLACK  # of further stripes; a cycle of the arrays is one
+        least_s, again_s, alone_s = _sums(least * _SLACK), _sums(again), _sums(alone)
+        begin, end = spans.first[which], spans.last[which] + 1
         gain = alone_s[end] - alone_s[begin] - (least_s[end] - least_s[begin])
-        kept = np.flatnonzero(gain - (spans.stripes - 1) * (again_s[end] - again_s[begin]) > 0)
-        return spans.take(np.array([each for each in kept if spans.spans[each].built(self.plan.searches)], np.int64))
+        kept = gain - (spans.stripes[which] - 1) * (again_s[end] - again_s[begin]) > 0
+        return spans.built(which[kept], self.searches)
 
 
 _EMPTY = np.zeros(0, dtype=np.int64)

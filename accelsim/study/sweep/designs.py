@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from accelsim.errors import AccelsimError, InfeasibleError, InputError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.options import MappingOptions, mapping_options
-from accelsim.pipeline import Evaluation, evaluate
+from accelsim.pipeline import AimcEvaluation, Evaluation, evaluate, evaluate_again
 from accelsim.study.batch import METRICS as BATCH_METRICS
-from accelsim.study.batch import BatchResult, evaluate_batch
+from accelsim.study.batch import BatchResult, Kept, evaluate_batch
+from accelsim.study.batch.columns import codes_of
 from accelsim.study.sweep.axes import Axis, AxisValue
 from accelsim.study.sweep.load import Sweepable, rewrites_of, workload_of
 from accelsim.study.sweep.metrics import ACCURACY, METRICS, RESOURCE
@@ -88,6 +89,8 @@ class Evaluator:
     sweep: Sweepable
     _graphs: dict[object, Graph | AccelsimError] = field(default_factory=dict)
     _accuracy: dict[object, float | AccelsimError] = field(default_factory=dict)
+    _batches: Kept = field(default_factory=Kept)
+    _last: tuple[Case, Graph, Evaluation] | None = None
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -154,11 +157,10 @@ class Evaluator:
             column = coordinates[:, position]
             together = axis.family == "hardware" and not axis.settings
             keyed.append(np.isnan(column).astype(float) if together else np.nan_to_num(column, nan=-1.0))
+        keyed = [column for column in keyed if (column != column[:1]).any()]
         if not keyed:
             return [np.arange(len(coordinates))]
-        keys = np.stack(keyed, axis=1)
-        _, inverse = np.unique(keys, axis=0, return_inverse=True)
-        inverse = inverse.reshape(-1)
+        inverse = codes_of([np.unique(column, return_inverse=True)[1] for column in keyed], len(coordinates))
         order = np.argsort(inverse, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1)
 
@@ -174,7 +176,8 @@ class Evaluator:
         columns = self._columns(coordinates, rows)
         if architecture.kind == "digital" and columns and not self._needs_resources:
             try:
-                self._fill(table, rows, evaluate_batch(graph, architecture, case.precision, columns, options))
+                found = evaluate_batch(graph, architecture, case.precision, columns, options, self._batches)
+                self._fill(table, rows, found)
             except AccelsimError:  # one of them breaks a rule: find out which
                 self._loop(table, rows, coordinates, graph, options)
         else:
@@ -217,13 +220,29 @@ class Evaluator:
         for row in rows:
             case = self.case(coordinates[row])
             try:
-                found = evaluate(graph, self.architecture(case), case.precision, options=options)
+                architecture = self.architecture(case)
+                found = self._again(case, graph, architecture)
+                if found is None:
+                    found = evaluate(graph, architecture, case.precision, options=options)
             except AccelsimError as error:
                 _refuse(table, np.array([row]), error)
                 continue
+            self._last = (case, graph, found)
             for name, column in table.metrics.items():
                 value = _figure(found, name)
                 column[row] = np.nan if value is None else value
+
+    def _again(self, case: Case, graph: Graph, architecture: Architecture) -> Evaluation | None:
+        """The last evaluation of tiles at other rates and prices; None where its tasks do not serve there."""
+        if self._last is None:
+            return None
+        before, same_graph, found = self._last
+        same = replace(before, overrides={}) == replace(case, overrides={}) and same_graph is graph
+        if not same or not isinstance(found, AimcEvaluation):
+            return None
+        paths = {**before.overrides, **case.overrides}
+        changed = [path for path in paths if before.overrides.get(path) != case.overrides.get(path)]
+        return evaluate_again(found, architecture, changed)
 
     def architecture(self, case: Case) -> Architecture:
         """The architecture of a design, overrides applied."""

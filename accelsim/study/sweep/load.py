@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 
 from accelsim.documents import bundled_folder, read_yaml, validated
 from accelsim.errors import AccelsimError, InputError, UnknownNameError
+from accelsim.hardware.aimc import AimcArchitecture
 from accelsim.hardware.load import Architecture, load_architecture
+from accelsim.mapping.aimc.choice import resolve_analog
 from accelsim.mapping.options import mapping_options
 from accelsim.study.sweep.axes import FAMILIES, Axis, AxisValue, axis_of, family_of
 from accelsim.study.sweep.metrics import check_metrics
@@ -21,7 +23,7 @@ from accelsim.study.sweep.spec import SweepDocument
 from accelsim.version import __version__
 from accelsim.workload.graph import Graph
 from accelsim.workload.load import load_workload, parse_workload_argument
-from accelsim.workload.precision import resolve_precision
+from accelsim.workload.precision import PrecisionArgument, resolve_precision
 
 __all__ = ["Sweepable", "list_sweeps", "load_sweep", "workload_of"]
 
@@ -78,7 +80,7 @@ def bound(document: SweepDocument, file: str) -> Sweepable:
     space = Space(_with_conditions(axes, document, file))
     for axis in space.axes:
         _check_axis(axis, architectures, workloads, file)
-    _check_precisions(document, workloads, file)
+    _check_precisions(document, workloads, architectures, file)
     identity = _identity(document, folder, architectures, workloads)
     return Sweepable(document, file, space, architectures, workloads, identity)
 
@@ -250,7 +252,8 @@ def _try_path(
         elif axis.family == "parameter":
             load_workload(*_reload_arguments(workloads[name], name), **_parameter(workloads[name], path, value))
         elif axis.family == "formats":
-            resolve_precision(workloads[name], {path.removeprefix("precision."): str(value), "*": str(value)})
+            choice = {path.removeprefix("precision."): str(value), "*": str(value)}
+            _known_precision(choice, workloads[name], architectures.values())
         elif value:
             workloads[name].rewritten(*rewrites_of(value))
 
@@ -272,15 +275,30 @@ def _parameter(graph: Graph, path: str, value: AxisValue) -> dict[str, Any]:
     return {**graph.overrides, path.removeprefix("workload."): given}
 
 
-def _check_precisions(document: SweepDocument, workloads: Mapping[str, Graph], file: str) -> None:
+def _check_precisions(
+    document: SweepDocument, workloads: Mapping[str, Graph], architectures: Mapping[str, Architecture], file: str
+) -> None:
     """Refuse a precision that a workload does not know."""
     for precision in document.precisions:
         for graph in workloads.values():
             try:
-                resolve_precision(graph, precision)
-            except UnknownNameError as error:
+                _known_precision(precision, graph, architectures.values())
+            except InputError as error:
                 raise InputError(error.rule, file=file, field="precisions", value=precision,
                                  remedy=error.remedy) from None  # fmt: skip
+
+
+def _known_precision(precision: PrecisionArgument, graph: Graph, architectures: Iterable[Architecture]) -> None:
+    """Refuse a precision that is none on any of the architectures; some of them may still have no unit for it.
+
+    Raises:
+        InputError: neither a format, a recipe nor, beside analog tiles, ``analog``; or a pattern without ops.
+    """
+    tiles = [each.description for each in architectures if isinstance(each.description, AimcArchitecture)]
+    if tiles:
+        resolve_analog(graph, precision, tiles[0])
+    else:
+        resolve_precision(graph, precision)
 
 
 def _identity(

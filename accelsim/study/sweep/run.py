@@ -29,9 +29,11 @@ from accelsim.version import __version__
 __all__ = ["Forecast", "Tally", "forecast", "run_sweep"]
 
 _CHUNK_S, _MAX_CHUNK = 2.0, 125_000
-_LEAST_CHUNKS = 16
-_OVER_FIXED = 8.0
-"""A chunk takes so many times what it takes however few designs it has."""
+_LEAST_CHUNKS, _FEW = 16, 256
+"""A round has so many chunks, so that a kill loses little; of more than few designs, those that are worth a start."""
+_OVER_FIXED, _LEAST_OVER_FIXED = 8.0, 1.0
+"""A chunk takes so many times what it takes however few designs it has; one that is worth a start, so many times."""
+_LEAST_CHUNK_S = 0.25
 _PROBE_S = 0.5
 
 
@@ -144,8 +146,8 @@ def run_sweep(
         here = next(strategy)
         if "chunk_designs" not in store.manifest:
             pace = _probe(evaluator, here)
-            store.begin(chunk_designs=pace.chunk_designs, seconds_per_design=pace.seconds_per_design, file=sweep.file,
-                        versions=_versions())  # fmt: skip
+            store.begin(chunk_designs=pace.chunk_designs, least_chunk_designs=pace.least_chunk_designs,
+                        seconds_per_design=pace.seconds_per_design, file=sweep.file, versions=_versions())  # fmt: skip
         expected_s = store.manifest["seconds_per_design"] * tally.total
         with scheduler(evaluator, expected_s) as workers:
             runner = _Runner(sweep, store, workers, evaluator.metric_names, tally, progress)
@@ -194,8 +196,8 @@ class _Runner:
 
     def _size(self, here: Round) -> int:
         """Designs a chunk: never decided by the number of workers, which may change from run to run."""
-        most = int(self.store.manifest["chunk_designs"])
-        return max(1, min(most, ceil(here.count / _LEAST_CHUNKS)))
+        most, least = int(self.store.manifest["chunk_designs"]), int(self.store.manifest.get("least_chunk_designs", 1))
+        return max(1, min(most, max(least if here.count > _FEW else 1, ceil(here.count / _LEAST_CHUNKS))))
 
     def _chunks(self, here: Round, number: int, first: int, only: set[int] | None = None) -> Iterator[Chunk]:
         size = self._size(here)
@@ -263,6 +265,11 @@ class _Pace:
     def chunk_designs(self) -> int:
         """Designs of a chunk that takes long enough to be worth its fixed part."""
         return int(np.clip(max(_CHUNK_S, _OVER_FIXED * self.fixed_s) / self.each_s, 1, _MAX_CHUNK))
+
+    @property
+    def least_chunk_designs(self) -> int:
+        """Designs of a chunk that is worth its own start."""
+        return int(np.clip(max(_LEAST_CHUNK_S, _LEAST_OVER_FIXED * self.fixed_s) / self.each_s, 1, self.chunk_designs))
 
     @property
     def seconds_per_design(self) -> float:

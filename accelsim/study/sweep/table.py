@@ -70,6 +70,8 @@ def _axis_array(axis: Axis, coordinates: NDArray[np.float64], kind: pa.DataType)
 
 def _words(column: NDArray[np.object_]) -> Any:
     """Text as a dictionary; empty text is null."""
+    if not any(column):
+        return pa.DictionaryArray.from_arrays(pa.nulls(len(column), pa.int32()), pa.array([], pa.string()))
     index: dict[str, int] = {}
     codes = np.fromiter((index.setdefault(word, len(index)) for word in column), dtype=np.int32, count=len(column))
     absent = codes == index.get("", -1)

@@ -6,8 +6,8 @@
 - ``n_cores``, ``array_rows`` and other counts are the structure itself.
 - ``lstm_step_*``: one more step of an LSTM of 504 cells on 50 inputs; ``resnet9_layer_input_*``: one vector through a
   convolution of 256 by 256 channels and 3 x 3 taps, the largest of such a network, without the link off the chip.
-- ``rnnt_n_chips`` and ``rnnt_weights`` are what the weights of that network take, ``rnnt_decoder_frame_time`` its five
-  integrations one after the other.
+- ``rnnt_weights`` and ``rnnt_pcm_devices`` are what the mapping of MLPerf's RNN-T holds on the stated chips, its
+  ``rnnt_power`` that of audio samples that follow each other; ``rnnt_decoder_frame_time`` is five integrations.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from accelsim.cost.aimc import programming
 from accelsim.errors import InputError, UnknownNameError, UnsupportedError
 from accelsim.hardware.aimc import AimcArchitecture
 from accelsim.hardware.aimc.derive import component_areas_mm2
 from accelsim.hardware.load import Architecture, load_architecture
-from accelsim.hardware.technology.converters import adc_area_um2, adc_energy_pj
 from accelsim.hardware.technology.span import total
 from accelsim.pipeline import AimcEvaluation, evaluate
+from accelsim.study.validate.aimc_isaac import ISAAC_FIGURES, ISAAC_SET, chip_power_w
+from accelsim.study.validate.aimc_tiles import busy_tile, ratio_complaint
 from accelsim.study.validate.framework import Comparison
 from accelsim.study.validate.table import Record
 from accelsim.workload.load import load_workload
@@ -42,10 +44,8 @@ _SCALES = {
     "GOPS/s/mm2": 1e9, "GHz": 1e9, "GS/s": 1e9,
 }  # fmt: skip
 _WORDS = {"one": 1, "two": 2, "four": 4}
-_RNNT_INTEGRATIONS = 5
+_RNNT_INTEGRATIONS, _RNNT_SAMPLES = 5, 8
 _LSTM_STEPS = (2, 66)
-_ADCS_OF_A_UNIT = 8.0
-_CROSSBARS_OF_A_UNIT = 8.0
 
 
 def analog_architecture(chip: str, named: str) -> AimcArchitecture | None:
@@ -63,6 +63,10 @@ def _description(name: str) -> object:
 def analog_comparisons(record: Record, arch: AimcArchitecture) -> Iterator[Comparison]:
     """What is predicted beside the row's figure; SI units scaled to the row's."""
     metric, unit = record.text("metric"), record.raw("unit")
+    if unit == "x":
+        raise ratio_complaint(record)
+    if (reason := _WITHOUT.get((arch.name, metric))) is not None:
+        raise UnsupportedError(reason, file=record.source, field="metric", value=metric)
     if unit not in _SCALES:
         raise UnknownNameError("unit of an analog chip's figure", unit, _SCALES, file=record.source, field="unit")
     measured = record.figure("value")
@@ -76,8 +80,7 @@ def analog_comparisons(record: Record, arch: AimcArchitecture) -> Iterator[Compa
                                value=metric, remedy=f"predicted: {', '.join(known)}")  # fmt: skip
     condition = record.raw("condition")
     predicted = predict(_in_mode(arch, condition, record))
-    words = ("calibrates it" if _calibrates(arch, metric, condition) else record.raw("use") or "validate", condition,
-             record.raw("confidence"))  # fmt: skip
+    words = (_use(arch, record), condition, record.raw("confidence"))
     label = f"{metric} [{unit}]" if unit else metric
     yield Comparison(label, predicted / _SCALES[unit], measured, note="; ".join(filter(None, words)))
 
@@ -124,20 +127,27 @@ _CALIBRATED = (
     ("neurram", "efficiency", "5b in, 7b out, one-phase"),
     ("neurram", "area_rram", ""),
     ("neurram", "area_array_drivers", ""),
-    ("isaac", "dac_power", ""),
-    ("isaac", "shift_add_power", ""),
-    ("isaac", "sigmoid_power", ""),
-    ("isaac", "sigmoid_area", ""),
-    ("isaac", "crossbar_area", ""),
-    ("isaac", "crossbar_read_latency", ""),
-    ("isaac", "adc_sample_rate", ""),
-    ("isaac", "tiles_per_chip", ""),
-)
+    ("neurram", "area_neurons", ""),
+    *(("isaac", name, "") for name in ISAAC_SET),
+)  # fmt: skip
 """(architecture, metric, part of the condition) of the figures that set constants, and of those derived from them."""
 
 
-def _calibrates(arch: AimcArchitecture, metric: str, condition: str) -> bool:
-    return any(arch.name == name and metric == each and part in condition for name, each, part in _CALIBRATED)
+_STRUCTURE = (
+    "n_cores", "n_tiles", "node", "array_rows", "array_cols", "clock", "tile_pcm_cols", "tile_pcm_rows",
+    "input_vector_length", "integration_step", "rnnt_n_chips",
+)  # fmt: skip
+"""Figures that a description restates; an area is one where it is stated."""
+
+
+def _use(arch: AimcArchitecture, record: Record) -> str:
+    """What a figure was to the description: it set a constant, is the structure itself, or neither."""
+    metric, condition = record.text("metric"), record.raw("condition")
+    if any(arch.name == name and metric == each and part in condition for name, each, part in _CALIBRATED):
+        return "calibrates it"
+    if metric in _STRUCTURE or (metric == "chip_area" and arch.area_mm2 is not None):
+        return "is stated in it"
+    return record.raw("use") or "validate"
 
 
 def _area_mm2(arch: AimcArchitecture) -> float:
@@ -181,10 +191,21 @@ def _evaluated(arch: AimcArchitecture, workload: str, **sizes: Any) -> AimcEvalu
     return found
 
 
-def _rnnt_chips(arch: AimcArchitecture) -> float:
-    """Chips for the 45 M weights of that network, a few more than they hold; unknown cuts are not counted."""
-    per_chip = arch.n_tiles / arch.chips.value * arch.mvm_macs
-    return float(round(45e6 / per_chip))
+def _rnnt(arch: AimcArchitecture, samples: int = 1) -> AimcEvaluation:
+    """MLPerf's RNN-T; an error where its weights do not fit the stated chips."""
+    return _evaluated(arch, "rnnt-mlperf", batch=samples)
+
+
+def _rnnt_weights(arch: AimcArchitecture) -> float:
+    cuts = [matrix.cut for matrix in _rnnt(arch).mapping.matrices.values()]
+    return float(sum(cut.groups * cut.inputs * cut.outputs for cut in cuts))
+
+
+def _rnnt_power_w(arch: AimcArchitecture) -> float:
+    """So many samples in a row that one more changes it by less than a percent, whatever their length."""
+    power = _rnnt(arch, _RNNT_SAMPLES).power_w
+    assert power is not None
+    return power
 
 
 _Predict = Callable[[AimcArchitecture], float]
@@ -192,9 +213,9 @@ _METRICS: dict[str, _Predict] = {
     "throughput": lambda arch: arch.peak_ops_per_s,
     "efficiency": lambda arch: arch.peak_ops_per_s / arch.peak_power_w,
     "peak_sustained_efficiency": lambda arch: arch.peak_ops_per_s / arch.peak_power_w,
-    "power_efficiency": lambda arch: arch.peak_ops_per_s / arch.peak_power_w,
+    "power_efficiency": lambda arch: arch.peak_ops_per_s / chip_power_w(arch),
     "power_at_peak": lambda arch: arch.peak_power_w,
-    "chip_power": lambda arch: arch.peak_power_w,
+    "chip_power": chip_power_w,
     "mvm_latency_per_core": lambda arch: arch.tile.interval_s(arch.tile.outputs),
     "energy_per_core_mvm": lambda arch: arch.peak_power_w * arch.tile.interval_s(arch.tile.outputs) / arch.n_tiles,
     "compute_density": lambda arch: arch.peak_ops_per_s / _area_mm2(arch),
@@ -210,6 +231,12 @@ _CORE: dict[str, _Predict] = {
     "compute_density": _core_density,
     "clock": lambda arch: 1.0 / arch.tile.integration.step_s.value,
 }
+_WITHOUT: Mapping[tuple[str, str], str] = {
+    ("hermes-64core", "adc_pitch"): "is a matter of layout, which is not described",
+    ("hermes-64core", "adc_lsb_time"): "is a step of an oscillator, which runs during integration and sets no time",
+    ("analog-34tile", "rnnt_samples_per_s_per_W"): "goes with the length of a sample, which is not stated",
+}
+"""(architecture, metric) -> why it does not follow."""
 _PARTS: dict[tuple[str, str], _Predict] = {
     ("hermes-64core", "lstm_step_latency"): lambda arch: _lstm_step(arch)[0],
     ("hermes-64core", "lstm_step_energy"): lambda arch: _lstm_step(arch)[1],
@@ -222,25 +249,12 @@ _PARTS: dict[tuple[str, str], _Predict] = {
     ("analog-34tile", "integration_step"): lambda arch: arch.tile.interval_s(arch.tile.outputs),
     ("analog-34tile", "rnnt_decoder_frame_time"):
         lambda arch: _RNNT_INTEGRATIONS * arch.tile.interval_s(arch.tile.outputs),
-    ("analog-34tile", "rnnt_weights"): lambda arch: float(arch.n_tiles * arch.mvm_macs),
-    ("analog-34tile", "rnnt_n_chips"): _rnnt_chips,
-    ("isaac", "adc_energy_per_convert"): lambda arch: adc_energy_pj(8, 1.2e9, arch.node_nm.value) * 1e-12,
-    ("isaac", "adc_power"): lambda arch: _ADCS_OF_A_UNIT * 1.2e9 * adc_energy_pj(8, 1.2e9, arch.node_nm.value) * 1e-12,
-    ("isaac", "adc_area_each"): lambda arch: 1e-6 * adc_area_um2(
-        adc_energy_pj(8, 1.28e9, arch.node_nm.value), 1.28e9, arch.node_nm.value),
-    ("isaac", "crossbar_read_latency"): lambda arch: arch.tile.integration.seconds(1),
-    ("isaac", "crossbar_area"):
-        lambda arch: _CROSSBARS_OF_A_UNIT * arch.tile.rows.value * arch.tile.columns.value
-        * arch.tile.crossbar.cell_area_um2.value * 1e-6,
-    ("isaac", "dac_power"): lambda arch: _CROSSBARS_OF_A_UNIT * arch.tile.rows.value * arch.tile.dac.energy_pj.value
-        * 1e-12 / arch.tile.integration.seconds(1),
-    ("isaac", "shift_add_power"): lambda arch: 4 * arch.tile.digital.energy_pj_per_add.value * 1e-12 * 1e9,
-    ("isaac", "sigmoid_power"):
-        lambda arch: arch.digital.energy_pj_special.value * 1e-12 * arch.digital.clock_hz.value,
-    ("isaac", "sigmoid_area"): lambda arch: arch.digital.area_mm2.value / arch.digital.lanes.value,
-    ("isaac", "tiles_per_chip"): lambda arch: arch.digital.count.value,
-    ("isaac", "tile_power"): lambda arch: arch.peak_power_w / arch.digital.count.value,
-    ("neurram", "area_rram"):
-        lambda arch: arch.tile.rows.value * arch.tile.columns.value * arch.tile.crossbar.cell_area_um2.value * 1e-6,
-    ("neurram", "area_array_drivers"): lambda arch: arch.tile.adc.per_tile.value * arch.tile.adc.area_um2.value * 1e-6,
+    ("analog-34tile", "rnnt_weights"): _rnnt_weights,
+    ("analog-34tile", "rnnt_pcm_devices"): lambda arch: float(programming(_rnnt(arch).mapping, arch).devices),
+    ("analog-34tile", "rnnt_power"): _rnnt_power_w,
+    ("analog-34tile", "rnnt_n_chips"): lambda arch: _rnnt(arch).arch.chips.value,
+    **{("isaac", name): predict for name, predict in ISAAC_FIGURES.items()},
+    ("neurram", "area_rram"): lambda arch: busy_tile(arch).area_um2["crossbar"] * 1e-6,
+    ("neurram", "area_array_drivers"): lambda arch: busy_tile(arch).area_um2["array_drivers"] * 1e-6,
+    ("neurram", "area_neurons"): lambda arch: busy_tile(arch).area_um2["adc"] * 1e-6,
 }  # fmt: skip

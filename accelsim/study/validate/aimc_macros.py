@@ -1,118 +1,75 @@
-"""Compute-in-memory macros of tool_runs.csv, as far as their structure says: throughput, converters and efficiency.
+"""Compute-in-memory macros of tool_runs.csv, from descriptions of the same circuits.
 
-Structures are those of the macros' public descriptions in accelforge (examples/arches/compute_in_memory), where a macro
-computes one product of a full array. ADCs follow our regression at their bits, rate and node; energies of all other
-components are the tool's own, from the same file.
+A case names a bundled architecture (`CASES`, or its own name), whose constants are the tool's energies an action, areas
+and leakage of one circuit. How many circuits there are, how often each acts, times and sums are this project's, so a
+wrong count is an error. A macro computes one full product after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import ceil, log2
+from collections.abc import Iterator, Mapping
 
-from accelsim.errors import UnsupportedError
-from accelsim.hardware.technology.converters import adc_area_um2, adc_energy_pj
+from accelsim.errors import UnknownNameError
+from accelsim.study.validate.aimc_tiles import busy_tile, changed, plain
 from accelsim.study.validate.framework import Comparison
 from accelsim.study.validate.table import Record
 
-__all__ = ["MACROS", "macro_comparisons"]
+__all__ = ["CASES", "macro_comparisons"]
 
 _DIGITS = 1e-5
 """Rows have six digits."""
-_ADC = "energy_per_mac.ADC"
-
-
-@dataclass(frozen=True, slots=True)
-class Converters:
-    """``count`` ADCs of ``bits``, and factors on energy and area that the macro's authors calibrated."""
-
-    count: int
-    bits: int
-    energy_scale: float = 1.0
-    area_scale: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Macro:
-    """``rows`` inputs by ``outputs``, one product every ``interval_s``, at ``node_nm``."""
-
-    rows: int
-    outputs: int
-    interval_s: float
-    node_nm: float
-    adc: Converters | None = None
-
-    @property
-    def tops(self) -> float:
-        """Two operations a MAC."""
-        return 2e-12 * self.rows * self.outputs / self.interval_s
-
-    def adc_rate_hz(self, adc: Converters) -> float:
-        """Conversions a second of one ADC: one of each output in an interval."""
-        return self.outputs / self.interval_s / adc.count
-
-    def adc_energy_fj_per_mac(self, adc: Converters) -> float:
-        """A conversion serves all rows."""
-        energy = adc_energy_pj(adc.bits, self.adc_rate_hz(adc), self.node_nm)
-        return 1e3 * adc.energy_scale * energy / self.rows
-
-    def adc_area_um2(self, adc: Converters) -> float:
-        """Of all converters; the energy scale is one of the voltage's and changes no area."""
-        rate = self.adc_rate_hz(adc)
-        return (
-            adc.count * adc.area_scale * adc_area_um2(adc_energy_pj(adc.bits, rate, self.node_nm), rate, self.node_nm)
-        )
-
-
-def _neurram_interval_s() -> float:
-    """Magnitudes of 7 bits in shares of 3 and 4: 2^b - 1 integrations each, 12 steps of the ADCs, a pause a share."""
-    shares = (3, 4)
-    return 0.27e-6 * sum((1 << bits) - 1 for bits in shares) + 0.3e-6 * 12 + 0.3e-6 * len(shares)
-
-
-def _colonnade_interval_s() -> float:
-    """The critical path of a bit-serial adder chain: bits of the sum, rows of a register and two more, 0.4 ns each."""
-    return 0.4e-9 * (1 + ceil(log2(128)) + 8 + 2)
-
-
-MACROS: Mapping[str, Macro] = {
-    "basic_analog": Macro(32, 32, 1e-7, 65, Converters(2, 8)),
-    "wang_vlsi_2022": Macro(64, 16, 6.8e-9 * (0.7 / 1.0) ** 1.1, 22, Converters(16, 8, 3.15, 0.4)),
-    "neurram_nature_2022": Macro(256, 128, _neurram_interval_s(), 130),
-    # A weight's sum of 8 bits takes eight columns of 128.
-    "colonnade_jssc_2021": Macro(128, 128 // 8, _colonnade_interval_s(), 65),
+_UNITS = {"energy_per_mac": "fJ/MAC", "area": "um2", "throughput": "TOPS", "efficiency": "TOPS/W"}
+CASES: Mapping[str, str] = {
+    "basic_analog": "basic-analog",
+    "neurram_nature_2022": "neurram-core",
+    "wang_vlsi_2022": "wang-vlsi-2022",
+    "colonnade_jssc_2021": "colonnade-2021",
+    "jia_jssc_2020": "jia-jssc-2020",
+    "sinangil_jssc_2021": "sinangil-jssc-2021",
 }
-"""Case -> macro."""
+"""Names of the tool -> bundled architectures."""
+_ALSO = {"cimunit": "crossbar"}
+"""Components of the tool, without case and marks -> ours, where they are called otherwise."""
+_SAME = "counts and times are predicted, energies and areas of one circuit are the tool's"
 
 
-def macro_comparisons(record: Record, records: Sequence[Record]) -> Iterator[Comparison]:
-    """What follows of one row.
+def macro_comparisons(record: Record) -> Iterator[Comparison]:
+    """What is predicted beside one row.
 
     Raises:
-        UnsupportedError: a component that neither the structure nor the regression gives.
+        UnknownNameError: a case that no architecture describes, a metric, unit or component that there is not.
     """
-    case, metric = record.text("case"), record.text("metric")
-    macro = MACROS.get(case)
+    case, (metric, _, part) = record.text("case"), record.text("metric").partition(".")
+    if metric not in _UNITS:
+        raise UnknownNameError("metric of a macro", metric, _UNITS, file=record.source, field="metric")
+    if record.text("unit") != _UNITS[metric]:
+        raise UnknownNameError(f"unit of {metric}", record.text("unit"), [_UNITS[metric]], file=record.source,
+                               field="unit")  # fmt: skip
+    tile = busy_tile(changed(CASES.get(case, case.replace("_", "-")), {}))
     measured = record.number("value")
-    if metric == "efficiency" and (energies := _energies(case, records)):
-        if macro is not None and macro.adc is not None and _ADC in energies:
-            energies[_ADC] = macro.adc_energy_fj_per_mac(macro.adc)
-        yield Comparison("efficiency_tops_per_w", 2e3 / sum(energies.values()), measured, _DIGITS)
-    elif macro is not None and metric == "throughput":
-        yield Comparison("throughput_tops", macro.tops, measured, _DIGITS)
-    elif macro is not None and macro.adc is not None and metric == _ADC:
-        yield Comparison("adc_fj_per_mac", macro.adc_energy_fj_per_mac(macro.adc), measured, _DIGITS)
-    elif macro is not None and macro.adc is not None and metric == "area.ADC":
-        yield Comparison("adc_area_um2", macro.adc_area_um2(macro.adc), measured, _DIGITS)
+    if metric == "throughput":
+        yield Comparison("throughput_tops", tile.tops, measured, _DIGITS, "structure and times of a description")
+    elif metric == "efficiency":
+        yield Comparison("efficiency_tops_per_w", tile.tops_per_w, measured, _DIGITS, _SAME)
+        if measured > 0:
+            total = 1e3 * tile.energy_of(tile.energy_pj) / tile.macs
+            yield Comparison("total_fj_per_mac", total, 2e3 / measured, _DIGITS, _SAME)
+    elif metric == "energy_per_mac":
+        names = _components(record, part, tile.energy_pj)
+        label = "component_fj_per_mac" if part else "total_fj_per_mac"
+        yield Comparison(label, 1e3 * tile.energy_of(names) / tile.macs, measured, _DIGITS, _SAME)
     else:
-        raise UnsupportedError("does not follow: it is a circuit model of that tool, or a macro that is not described",
-                               file=record.source, field="metric", value=metric)  # fmt: skip
+        names = _components(record, part, tile.area_um2)
+        label = "component_area_um2" if part else "total_area_um2"
+        yield Comparison(label, tile.area_of(names), measured, _DIGITS, _SAME)
 
 
-def _energies(case: str, records: Sequence[Record]) -> dict[str, float]:
-    return {
-        each.raw("metric"): each.number("value")
-        for each in records
-        if each.raw("case") == case and each.raw("metric").startswith("energy_per_mac.")
-    }
+def _components(record: Record, part: str, known: Mapping[str, float]) -> list[str]:
+    """Our name of a component; all of them where none is named."""
+    if not part:
+        return list(known)
+    wanted = _ALSO.get(plain(part), plain(part))
+    found = next((name for name in known if plain(name) == wanted), None)
+    if found is None:
+        raise UnknownNameError("component of the macro", part, known, file=record.source, field="metric")
+    return [found]

@@ -23,8 +23,10 @@ from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.technology.span import Span, total
 from accelsim.pipeline.digital import description_of
+from accelsim.study.validate.aimc_adcs import adc_comparisons, is_adc
 from accelsim.study.validate.aimc_chips import analog_architecture, analog_comparisons
 from accelsim.study.validate.aimc_macro_chips import macro_chip, macro_chip_comparisons
+from accelsim.study.validate.aimc_tiles import ratio_complaint
 from accelsim.study.validate.framework import Comparison, Row, Target, evaluated
 from accelsim.study.validate.table import Record, read_table
 
@@ -107,6 +109,9 @@ def _compared(record: Record) -> Iterable[Comparison]:
     if analog is not None:
         yield from analog_comparisons(record, analog)
         return
+    if is_adc(record):
+        yield from adc_comparisons(record)
+        return
     macro = macro_chip(record)
     if macro is not None:
         yield from macro_chip_comparisons(record, macro)
@@ -138,6 +143,8 @@ def _architecture(record: Record) -> str:
     """The bundled architecture that a row is about."""
     if record.raw("architecture"):
         return record.raw("architecture")
+    if record.raw("unit") == "x":
+        raise ratio_complaint(record)
     chip = re.sub(r"[^a-z0-9]", "", record.text("chip").lower())
     if chip not in _CHIPS:
         raise UnknownNameError("chip with a bundled description", record.text("chip"), _CHIPS, file=record.source,
@@ -173,9 +180,12 @@ TARGET = Target(
     calibrated="rows marked calibrate: RaPiD's clock and MAC energies, TPUv1's MAC energy and leakage, and on TPUv1's "
     "floor plan what layout adds to logic, the efficiency of SRAM arrays and the share of other parts; HERMES's "
     "overhead and control energy (one phase), digital cycles and standby power (LSTM step); the 34-tile chip's control "
-    "energy; NeuRRAM's integration, conversion step and their energies. No other row set a constant.",
+    "energy; NeuRRAM's integration, conversion step, their energies and areas; powers and areas of ISAAC's parts; of "
+    "macros rates over voltage, converters at one voltage and some areas, by the authors of their circuit models. No "
+    "other row set a constant.",
     notes=(
         "Peaks are derivations: MACs a cycle and clock are published.",
+        "Of macros one is always busy; ISAAC's recalled efficiency contradicts its recalled power, area and density.",
         "Areas and powers that are published as bounds (at most, less than, TDP) are compared as they stand.",
         "Eyeriss and NorthPole are described by stand-ins: PE scratchpads of the one and instruction memories of the "
         "other are in no component, so their areas are low.",

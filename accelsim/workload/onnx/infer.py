@@ -10,6 +10,7 @@ import onnx.defs
 import onnx.shape_inference
 
 from accelsim.errors import UnsupportedError
+from accelsim.workload.onnx.attributes import Attributes
 from accelsim.workload.onnx.constants import Constant
 from accelsim.workload.onnx.contrib import contrib_types, known_contrib
 from accelsim.workload.onnx.model import ELEMENTS, Node, Source, TensorType, text
@@ -50,12 +51,15 @@ def infer_types(
             raise source.error(f"is not an operator of opset {node.opset}", str(node))
         return [None] * len(node.outputs)
     pairs = [(inner, name) for inner, name in zip(node.proto.input, node.inputs, strict=True) if name]
+    read = {name: types[name] for _, name in pairs}
+    if node.key == ("", "Einsum"):
+        read = _widened(node, read)
     data = {inner: constants[name].proto for inner, name in pairs if _shapes_may_need(constants.get(name))}
     try:
         found = onnx.shape_inference.infer_node_outputs(
             onnx.defs.get_schema(node.op_type, _inferred_opset(node), node.domain),
             _explicit(node),
-            {inner: _type_proto(types[name]) for inner, name in pairs},
+            {inner: _type_proto(read[name]) for inner, name in pairs},
             {inner: value for inner, value in data.items() if value is not None},
             opset_imports=[onnx.helper.make_opsetid(*each) for each in source.opsets.items()],
         )
@@ -80,6 +84,32 @@ def _explicit(node: Node) -> Any:
     proto.CopyFrom(node.proto)
     proto.attribute.append(onnx.helper.make_attribute("onesided", 1))
     return proto
+
+
+def _widened(node: Node, types: Mapping[str, TensorType]) -> dict[str, TensorType]:
+    """Operands of an Einsum with the axes of size 1 as wide as the widest of their index.
+
+    They are repeated, and the inference of the onnx package takes an index's size from its first operand.
+    """
+    equation = Attributes(node.proto).string("equation", "").replace(" ", "")
+    axes: dict[str, list[tuple[int, str]]] = {}  # by tensor: axis and index, those of an ellipsis left out
+    for name, term in zip(node.inputs, equation.partition("->")[0].split(","), strict=False):
+        before, _, after = term.partition("...")
+        if len(before) + len(after) > len(types[name].shape):
+            return dict(types)  # which the inference refuses
+        last = len(types[name].shape) - len(after)
+        axes.setdefault(name, []).extend([*enumerate(before), *enumerate(after, start=last)])
+    sizes: dict[str, int] = {}
+    for name, named in axes.items():
+        for axis, index in named:
+            sizes[index] = max(sizes.get(index, 1), types[name].shape[axis])
+    found = dict(types)
+    for name, named in axes.items():
+        shape = list(types[name].shape)
+        for axis, index in named:
+            shape[axis] = sizes[index] if shape[axis] == 1 else shape[axis]
+        found[name] = TensorType(types[name].element, tuple(shape))
+    return found
 
 
 def _type_proto(kind: TensorType) -> Any:

@@ -18,6 +18,8 @@ def _einsum(site: Site) -> Op:
     MACs are those of contracting from left to right. Without an index to sum over the product is element-wise.
     """
     terms, out, sizes = _parsed(site)
+    if tuple(sizes[each] for each in out) != site.out().shape:
+        raise site.unsupported("repeats an axis of a tensor that it reads twice", value=site.string("equation", ""))
     lower, made = Lowering(site), site.outputs[0]
     name, here = site.weight(0), terms[0]
     if len(terms) == 1:

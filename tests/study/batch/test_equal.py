@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import yaml
 
 import accelsim
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.load import load_architecture
 from accelsim.mapping.options import MappingOptions
-from accelsim.study.batch import METRICS, evaluate_batch
+from accelsim.study.batch import METRICS, Kept, evaluate_batch
 from accelsim.workload.load import load_workload
 
 RATES = {
@@ -115,7 +116,7 @@ def test_prices_share_one_mapping():
     overrides = {path: column for path, column in columns(
         architecture, PRICES, 30, np.random.default_rng(3)).items() if path in PRICES}  # fmt: skip
     batch = assert_equal(load_workload("resnet-20"), architecture, overrides, range(0, 30, 6))
-    assert batch.looped == 1
+    assert batch.looped == 0
     assert len(set(batch.energy_j)) == 30
     assert len(set(batch.latency_s)) == 1
 
@@ -144,3 +145,65 @@ def test_what_does_not_fit_is_told(designs):
         assert list(batch.feasible[:2]) == [False, True]
     overrides = {"memory.dram.capacity_bytes": np.full(designs, 1e6), "memory.dram.bandwidth_bytes_per_s": bandwidth}
     assert not assert_equal(load_workload("resnet-18"), architecture, overrides, range(2)).feasible.any()
+
+
+UNSTATED = ("array.units.int4.energy_pj_per_mac", "scratchpad.read_energy_pj_per_byte", "leakage_w",
+            "interconnect.energy_pj_per_byte_hop", "area_mm2")  # fmt: skip
+
+
+@pytest.fixture
+def derived(tmp_path):
+    """An architecture that leaves energies, leakage and area to its technology."""
+    described = load_architecture("rapid-4core").description.model_dump(exclude_none=True)
+    for path in UNSTATED:
+        *parents, last = path.split(".")
+        here = described
+        for part in parents:
+            here = here[part]
+        del here[last]
+    file = tmp_path / "derived.yaml"
+    file.write_text(yaml.safe_dump(described | {"name": "derived"}))
+    return load_architecture(file)
+
+
+@pytest.mark.parametrize("path", [
+    "memory.dram.bandwidth_bytes_per_s", "interconnect.bandwidth_bytes_per_cycle", "dma.bandwidth_bytes_per_cycle",
+    "host.bandwidth_bytes_per_s", "scratchpad.bandwidth_bytes_per_cycle",
+])  # fmt: skip
+def test_what_a_technology_supplies_follows_every_rate(derived, path):
+    assert set(derived.derived) == set(UNSTATED) - {"area_mm2"}
+    overrides = columns(derived, {path: 1.0}, 18, np.random.default_rng(6))
+    batch = assert_equal(load_workload("mlp"), derived, overrides, range(0, 18, 4), "int4")
+    assert len(set(batch.energy_j)) == 18
+
+
+def test_what_is_kept_changes_nothing():
+    architecture, workload, kept = load_architecture("systolic-32x32"), load_workload("resnet-20"), Kept()
+    rng = np.random.default_rng(8)
+    for room in (1.0, 65536.0, 1048576.0, 65536.0):
+        overrides = columns(architecture, {"memory.dram.bandwidth_bytes_per_s": 1.0}, 60, rng)
+        overrides["scratchpad.capacity_bytes"] = np.full(60, room)
+        first = evaluate_batch(workload, architecture, None, overrides)
+        again = evaluate_batch(workload, architecture, None, overrides, None, kept)
+        assert first.reasons == again.reasons
+        for (name, column), (_, other) in zip(first.columns(), again.columns(), strict=True):
+            np.testing.assert_array_equal(column, other, err_msg=name)
+
+
+def test_things_are_kept_by_what_they_were_made_of():
+    kept, made, owner = Kept(most=2), [], object()
+
+    def make(name):
+        made.append(name)
+        if name == "none":
+            raise InfeasibleError(Infeasible("room", 2.0, 1.0, "bytes", "all"))
+        return [name]
+
+    one = kept.of((owner,), "one", lambda: make("one"))
+    assert kept.of((owner,), "one", lambda: make("again")) is one
+    assert kept.of((object(),), "one", lambda: make("other")) == ["other"]
+    for _ in range(2):
+        with pytest.raises(InfeasibleError):
+            kept.of((owner,), "none", lambda: make("none"))
+    assert kept.of((owner,), "one", lambda: make("late")) == ["late"]
+    assert made == ["one", "other", "none", "late"]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 import accelsim
 from accelsim.errors import InfeasibleError
 from accelsim.hardware.load import load_architecture
-from accelsim.pipeline import evaluate
+from accelsim.pipeline import evaluate, least_latency_s
 from accelsim.study.sweep.api import sweepable
 from accelsim.study.sweep.designs import Evaluator
-from accelsim.study.sweep.strategies.boxes import BETTER, Floors, Orders, boxes_of
+from accelsim.study.sweep.strategies.boxes import BETTER, BETTER_TILES, Orders, boxes_of
+from accelsim.study.sweep.strategies.floors import Floors
 from accelsim.study.sweep.strategies.pruned import BOUNDED, TOLERANCE
 from accelsim.workload.load import load_workload
 
@@ -79,6 +80,82 @@ def test_the_front_is_that_of_brute_force(base, data):
         assert (best <= point + np.abs(point) * TOLERANCE).all(axis=1).any()
     for point in best:
         assert not ((every < point - np.abs(point) * TOLERANCE).all(axis=1)).any()
+
+
+TILES = {
+    "architectures": ["aimc-mesh"], "workloads": ["mlp:batch=4"], "precisions": ["analog"],
+    "strategy": {"kind": "pruned", "population": 4},
+}  # fmt: skip
+TILE_AXES = {
+    "tile.rows": [256, 512],
+    "off_chip.bandwidth_bytes_per_s": {"low": 1e9, "high": 64e9, "steps": 4, "scale": "log"},
+    "off_chip.latency_s": [1e-8, 1e-6],
+    "mesh.link_bytes_per_s": [1e9, 4e9, 64e9],
+    "digital.lanes": [4, 16, 64, 256],
+    "digital.cycles_special": [1, 4],
+    "tile.dac.energy_pj": [0.1, 1.0],
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    name=st.sampled_from(["mlp", "lstm", "conv", "resnet-20"]),
+    precision=st.sampled_from(["analog", "int8"]),
+    path=st.sampled_from(sorted(BETTER_TILES)),
+    factors=st.tuples(st.floats(0.25, 4), st.floats(0.25, 4)),
+)
+def test_floors_of_tiles_hold_where_parts_are_worse(name, precision, path, factors):
+    """The floor of the better machine is below the time of the worse one, and energy but for leakage is the same."""
+    graph, arch = load_workload(name), load_architecture("aimc-mesh")
+    nominal = arch.constants()[path].value or 1e-8
+    low, high = sorted(nominal * factor for factor in factors)
+    if path in ("digital.lanes", "digital.count"):
+        low, high = max(1, round(low)), max(1, round(high))
+    worse, better = (low, high) if BETTER_TILES[path] == "more" else (high, low)
+    slow, fast = (evaluate(graph, arch.override({path: value}), precision) for value in (worse, better))
+    for shared in (slow, fast):
+        assert least_latency_s(shared, fast.architecture) <= least_latency_s(shared, slow.architecture)
+    assert least_latency_s(slow, fast.architecture) == least_latency_s(fast, fast.architecture) <= fast.latency_s
+    parts = fast.energy.by_component_j
+    assert all(joules == parts[each] for each, joules in slow.energy.by_component_j.items() if each != "leakage")
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_the_front_of_tiles_is_that_of_brute_force(data):
+    names = data.draw(st.lists(st.sampled_from(sorted(TILE_AXES)), min_size=2, max_size=4, unique=True))
+    objectives = data.draw(st.lists(st.sampled_from(sorted(BOUNDED)), min_size=1, max_size=3, unique=True))
+    document = {**TILES, "axes": {name: TILE_AXES[name] for name in names},
+                "objectives": {name: BOUNDED[name] for name in objectives}}  # fmt: skip
+    brute = accelsim.sweep({**document, "strategy": "grid"}, workers=1)
+    found = accelsim.sweep(document, workers=1)
+    certificate = found.findings["certificate"]
+    assert certificate["visited"] + sum(certificate["left_out"].values()) == certificate["designs"] == len(brute.frame)
+    signs = np.array([1.0 if BOUNDED[name] == "min" else -1.0 for name in objectives])
+    every, best = (table[objectives].to_numpy() * signs for table in (brute.pareto, found.pareto))
+    for point in every:
+        assert (best <= point + np.abs(point) * TOLERANCE).all(axis=1).any()
+    for point in best:
+        assert not ((every < point - np.abs(point) * TOLERANCE).all(axis=1)).any()
+
+
+def test_rows_of_tiles_are_single_evaluations():
+    """Rows share mappings and tasks where they can; each equals `simulate`, to the last bit."""
+    found = accelsim.sweep({**TILES, "axes": TILE_AXES | {"tile.overhead_s": [1e-8, 2e-8]}, "strategy": "grid",
+                            "objectives": {"latency_s": "min"}}, workers=1)  # fmt: skip
+    arch, graph = load_architecture("aimc-mesh"), load_workload("mlp", batch=4)
+    for _, row in found.frame.sample(20, random_state=0).iterrows():
+        alone = evaluate(graph, arch.override({path: row[path] for path in (*TILE_AXES, "tile.overhead_s")}), "analog")
+        assert (row.latency_s, row.energy_j, row.area_mm2) == (
+            alone.latency_s, alone.energy_j, alone.area.area_mm2.value
+        )  # fmt: skip
+
+
+def test_kinds_without_bounds_are_told_what_to_do(base):
+    document = {**base, "architectures": ["zcu104"], "precisions": ["int8"], "strategy": "pruned",
+                "objectives": {"latency_s": "min"}, "axes": {"clock_hz": [1e8, 2e8]}}  # fmt: skip
+    with pytest.raises(accelsim.InputError, match=r"kind fpga, which has no bounds.*all 2 designs with"):
+        accelsim.sweep(document)
 
 
 def test_no_design_is_visited_twice(base):

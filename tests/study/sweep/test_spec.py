@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import accelsim
 from accelsim.documents import parse_yaml
 from accelsim.errors import AccelsimError, InputError
 from accelsim.study.sweep.api import sweepable
@@ -68,6 +69,10 @@ def test_a_wrong_axis_is_told(base, axes, words):
         ({"workloads": ["resnet-19"]}, "Did you mean 'resnet-18'?"),
         ({"architectures": ["systolic-33y2"]}, "architecture"),
         ({"precisions": ["int9"]}, "Did you mean 'int"),
+        ({"precisions": ["e2m1/ue5m3"]}, "'e2m1/ue5m3' does not say who shares a scale"),
+        ({"precisions": ["e2m1/ue5m@16"]}, "has no scale of the form"),
+        ({"precisions": ["analog"]}, "is not a known format or recipe"),
+        ({"axes": {"precision.*": ["e2m1/ue5m3@0"]}}, "whole number of 1 or more"),
         ({"assumed": ["memory.drum.*"]}, "memory.drum.*"),
         ({"buget": 3}, "did you mean 'budget'?"),
         ({"budget": 10}, "is a grid of 48 designs, more than 10"),
@@ -77,6 +82,19 @@ def test_a_wrong_axis_is_told(base, axes, words):
 )
 def test_a_wrong_sweep_is_told(base, change, words):
     assert words.lower() in told({**base, **change}).lower()
+
+
+def test_every_precision_of_simulate_is_one_of_a_sweep(base):
+    """Composed formats, and tiles beside digital cores."""
+    formats = ["mxfp4", "e2m1/ue5m3@8", "e2m1/ue5m3@32"]
+    blocks = {**base, "architectures": ["mx-npu"], "precisions": formats, "axes": {}}
+    found = accelsim.sweep(blocks, workers=1).frame
+    assert found.status.eq("ok").all()
+    for name, latency_s, energy_j in zip(formats, found.latency_s, found.energy_j, strict=True):
+        alone = accelsim.simulate("mlp", "mx-npu", precision=name, intervals=False)
+        assert (latency_s, energy_j) == (alone.latency_s, alone.energy_j)
+    tiles = {**base, "architectures": ["aimc-mesh"], "precisions": ["analog", "int4"], "axes": {}}
+    assert accelsim.sweep(tiles, workers=1).frame.status.eq("ok").all()
 
 
 def test_a_grid_of_a_million_billion_designs_is_refused_with_its_count(base):

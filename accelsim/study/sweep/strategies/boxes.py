@@ -1,15 +1,4 @@
-"""Boxes of designs and what bounds them: which parameters a better machine may have more or less of.
-
-*Latency.* Work over peak and compulsory bytes over bandwidth bound the best corner before it is mapped. And the mapping
-is searched anew for every design, and a machine with a better part may do what the one with the worse part does, in no
-more time. So the corner of a box with the best of every part bounds the latency of all of it
-(`tests/study/sweep/test_pruned.py` holds every path below to it).
-
-*Area.* Every component grows with its size, so the corner with the least of everything bounds the area.
-
-*Energy.* What the multiply-accumulates and the vector work switch does not depend on the mapping; weights, inputs and
-outputs cross the memory interface at least once; leakage lasts at least as long as the least latency.
-"""
+"""Boxes of designs, and which parameters a better machine may have more or less of."""
 
 from __future__ import annotations
 
@@ -22,16 +11,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.cost.digital import area
-from accelsim.errors import AccelsimError
-from accelsim.hardware.digital import DigitalArchitecture
-from accelsim.mapping.options import mapping_options
-from accelsim.pipeline import DigitalEvaluation, evaluate
 from accelsim.study.sweep.axes import Axis
-from accelsim.study.sweep.designs import Case, Evaluator
 from accelsim.study.sweep.space import Space
 
-__all__ = ["BETTER", "Box", "Floors", "boxes_of", "direction"]
+__all__ = ["BETTER", "BETTER_TILES", "Box", "Orders", "boxes_of", "direction"]
 
 Direction = Literal["more", "less"]
 
@@ -55,13 +38,31 @@ BETTER: Mapping[str, Direction] = {
 }
 """Parameters of which more, or less, never makes a digital machine slower. Of all others every value is tried."""
 
+BETTER_TILES: Mapping[str, Direction] = {
+    "mesh.link_bytes_per_s": "more",
+    "mesh.hop_latency_s": "less",
+    "off_chip.bandwidth_bytes_per_s": "more",
+    "off_chip.latency_s": "less",
+    "digital.clock_hz": "more",
+    "digital.count": "more",
+    "digital.lanes": "more",
+    "digital.cycles_simple": "less",
+    "digital.cycles_special": "less",
+    "cores.clock_hz": "more",
+    "tile.overhead_s": "less",
+    "tile.digital.affine_s": "less",
+}
+"""Parameters of analog tiles that change no mapping, no task and no energy of an action, and of which more, or less,
+makes no task longer."""
+_DIRECTIONS = {**BETTER, **BETTER_TILES}
+
 
 def direction(axis: Axis) -> Direction | None:
     """Which way an axis gets better; None where nothing is known of it."""
     if axis.family != "hardware" or axis.settings or not axis.numeric:
         return None
     found = {
-        next((way for pattern, way in BETTER.items() if fnmatchcase(path, pattern)), None)
+        next((way for pattern, way in _DIRECTIONS.items() if fnmatchcase(path, pattern)), None)
         for path in (axis.name, *axis.also)
     }
     return found.pop() if len(found) == 1 else None
@@ -155,107 +156,3 @@ def boxes_of(orders: Orders) -> Iterator[Box]:
                 base[position] = index
             base[ranged] = 0
             yield Box(tuple(base.tolist()), ranges)
-
-
-@dataclass(frozen=True, slots=True)
-class _Floor:
-    """What every mapping of a workload in these formats has in common.
-
-    Attributes:
-        switched_j: energy of multiply-accumulates, vector work and compulsory bytes.
-        leakage_w: power that leaks as long as it runs.
-        moved_bytes: what crosses the memory interface at least.
-        macs: multiply-accumulates by format.
-    """
-
-    switched_j: float
-    leakage_w: float
-    moved_bytes: float
-    macs: Mapping[str, float]
-
-
-class Floors:
-    """Least times, energies and areas of designs, without mapping each; kept by what they depend on."""
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
-        self._areas: dict[str, float] = {}
-        self._parts: dict[str, _Floor] = {}
-        self.evaluations = 0
-
-    def area_mm2(self, corner: NDArray[np.float64]) -> float:
-        """Area of the design at ``corner``; 0 where none is known or the design breaks a rule."""
-        case = self._evaluator.case(corner)
-        key = repr((case.architecture, sorted(case.overrides.items())))
-        if key not in self._areas:
-            self._areas[key] = self._area(case)
-        return self._areas[key]
-
-    def _area(self, case: Case) -> float:
-        try:
-            description = self._evaluator.architecture(case).description
-        except AccelsimError:
-            return 0.0
-        assert isinstance(description, DigitalArchitecture)
-        known = area(description).area_mm2
-        return known.value if known else 0.0
-
-    def batch(self, corner: NDArray[np.float64]) -> int:
-        """Samples an execution of the workload at ``corner``."""
-        return self._evaluator.graph(self._evaluator.case(corner)).batch
-
-    def latency_s(self, corner: NDArray[np.float64]) -> float:
-        """Least time of the design at ``corner``: work over peak, and compulsory bytes over bandwidth."""
-        case = self._evaluator.case(corner)
-        floor = self._floor_of(case)
-        try:
-            description = self._evaluator.architecture(case).description
-            assert isinstance(description, DigitalArchitecture)
-            work_s = sum(2.0 * macs / description.peak_ops_per_s(name) for name, macs in floor.macs.items())
-        except AccelsimError:
-            return 0.0
-        return max(work_s, floor.moved_bytes / description.memory.dram.bandwidth_bytes_per_s.value)
-
-    def energy_j(self, corner: NDArray[np.float64], latency_s: float) -> float:
-        """Least energy of any design that shares the workload, formats and energy constants of ``corner``.
-
-        ``latency_s`` is the least latency of those designs.
-        """
-        floor = self._floor_of(self._evaluator.case(corner))
-        return floor.switched_j + floor.leakage_w * latency_s
-
-    def _floor_of(self, case: Case) -> _Floor:
-        prices = {path: value for path, value in case.overrides.items() if _is_price(path)}
-        key = repr((case.workload, sorted(case.parameters.items()), case.rewrites, case.architecture, case.precision,
-                    sorted(case.mapping.items()), sorted(prices.items())))  # fmt: skip
-        if key not in self._parts:
-            self._parts[key] = self._floor(case)
-        return self._parts[key]
-
-    def _floor(self, case: Case) -> _Floor:
-        """What holds whatever the mapping, read off one evaluation."""
-        self.evaluations += 1
-        try:
-            found = evaluate(
-                self._evaluator.graph(case), self._evaluator.architecture(case), case.precision,
-                options=mapping_options(case.mapping),
-            )  # fmt: skip
-        except AccelsimError:
-            return _Floor(0.0, 0.0, 0.0, {})
-        assert isinstance(found, DigitalEvaluation)
-        description = found.architecture.description
-        assert isinstance(description, DigitalArchitecture)
-        parts = found.energy.by_component_j
-        moved = 0.0 if found.options.resident_weights else found.compulsory_bytes
-        dram_j = moved * description.memory.dram.energy_pj_per_byte.value * 1e-12
-        leakage_w = description.leakage_w.value * description.clock_of("array").leakage_scale
-        macs: dict[str, float] = {}
-        for op in found.mapping.walk():
-            if op.problem is not None:
-                macs[op.precision] = macs.get(op.precision, 0.0) + op.op.macs * op.executions
-        return _Floor(parts["array"] + parts["vector"] + dram_j, leakage_w, moved, macs)
-
-
-def _is_price(path: str) -> bool:
-    """Whether a parameter changes energies of actions, voltages included."""
-    return "energy_pj" in path or "leakage" in path or "voltage" in path

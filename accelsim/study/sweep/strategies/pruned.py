@@ -17,7 +17,8 @@ from accelsim.study.sweep.designs import STATUSES, Evaluator, Table
 from accelsim.study.sweep.load import Sweepable
 from accelsim.study.sweep.pareto import Front
 from accelsim.study.sweep.spec import PrunedStrategy
-from accelsim.study.sweep.strategies.boxes import Box, Floors, Orders, boxes_of
+from accelsim.study.sweep.strategies.boxes import Box, Orders, boxes_of
+from accelsim.study.sweep.strategies.floors import KINDS, Floors
 from accelsim.study.sweep.strategies.rounds import Listed, Rounds
 
 __all__ = ["BOUNDED", "TOLERANCE", "pruned"]
@@ -132,12 +133,17 @@ class _Search:
             elif STATUSES[status] == "refused":  # says nothing of the others in the box
                 self.open += [_Node(single, node.bounds) for single in node.box.singles()]
             else:
-                node.latency_s = float(latency_s)
+                node.latency_s = self._least_s(node.box, float(latency_s))
                 node.bounds = self._bounds(node.box, node.latency_s)
                 if self._outside(node.box, node.latency_s):
                     self.left_out["outside"] += node.box.count - 1
                 else:
                     self.open.append(node)
+
+    def _least_s(self, box: Box, latency_s: float) -> float:
+        """The least latency of a box whose best corner takes ``latency_s``."""
+        best = self.orders.best(box)
+        return latency_s if self.floors.corner_bounds(best) else self.floors.latency_s(best)
 
     def _bounds(self, box: Box, latency_s: float) -> NDArray[np.float64]:
         """The least that any design of a box has of each objective, to be minimised, given a least latency."""
@@ -204,10 +210,10 @@ def _check(sweep: Sweepable) -> None:
             raise InputError("has no bound, which the strategy pruned needs", file=sweep.file,
                              field=f"objectives.{name}", value=sense, remedy=f"choose among {known}")  # fmt: skip
     for name, architecture in sweep.architectures.items():
-        if architecture.kind != "digital":
-            raise InputError("has no bounds, which the strategy pruned needs: they are there for digital ones",
-                             file=sweep.file, field="architectures", value=name,
-                             remedy="choose another strategy")  # fmt: skip
+        if architecture.kind not in KINDS:
+            rule = f"is of the kind {architecture.kind}, which has no bounds; {' and '.join(KINDS)} have"
+            remedy = f"visit all {sweep.space.count:,} designs with `strategy: grid`, or some with `refine`"
+            raise InputError(rule, file=sweep.file, field="architectures", value=name, remedy=remedy)
         if getattr(architecture.description, "power_limit_w", None) is not None:
             raise InputError("has a power limit, and with it a better part may cost clock", file=sweep.file,
                              field="architectures", value=name, remedy="choose another strategy")  # fmt: skip

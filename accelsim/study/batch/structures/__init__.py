@@ -1,0 +1,1 @@
+"""Designs of different structure, each with a mapping of its own, in compiled code."""
