@@ -2,8 +2,8 @@
 
 The yardstick of each row is one `evaluate` of the same workload on the same architecture in the same run, so the last
 column holds on any machine. Grids are what sweeps ask for; random axes are the hard case, in which no two designs
-share anything. Times are CPU times of one process, compiled code loaded; designs of a sweep can be shared among
-processes. ``small`` takes a hundredth of the designs.
+share anything. Structures are mapped each for itself. Times are CPU times of one process, compiled code loaded;
+designs of a sweep can be shared among processes. ``small`` takes a hundredth of the designs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,10 @@ CLOCK, BANDWIDTH = "clocks.core.clock_hz", "memory.dram.bandwidth_bytes_per_s"
 LATENCY, CAPACITY = "memory.dram.latency_s", "scratchpad.capacity_bytes"
 DRAM_ENERGY, LEAKAGE = "memory.dram.energy_pj_per_byte", "leakage_w"
 
-Columns = Mapping[str, NDArray[np.float64]]
+STRUCTURE = "array.rows", "array.columns", "array.dataflows", CAPACITY
+DATAFLOWS = ["weight_stationary"], ["output_stationary"], ["input_stationary"]
+
+Columns = Mapping[str, NDArray[np.float64] | list[Any]]
 
 
 def grid(axes: Mapping[str, NDArray[np.float64]]) -> Columns:
@@ -40,6 +44,24 @@ def drawn(axes: Mapping[str, tuple[float, float]], designs: int) -> Columns:
     """Log-uniform draws."""
     rng = np.random.default_rng(0)
     return {path: np.exp(rng.uniform(np.log(low), np.log(high), designs)) for path, (low, high) in axes.items()}
+
+
+def every_structure(few: int) -> Columns:
+    """A grid over what an array is made of."""
+    sides, capacities = (32, 64, 96, 128, 192, 256)[:: min(few, 3)], 2.0 ** np.linspace(17, 25, 12 // min(few, 4))
+    table = list(itertools.product(sides, sides, DATAFLOWS, np.floor(capacities).tolist()))
+    return dict(zip(STRUCTURE, map(list, zip(*table, strict=True)), strict=True))
+
+
+def random_structures(designs: int) -> Columns:
+    """Draws of the same, no two alike."""
+    rng = np.random.default_rng(1)
+    return {
+        "array.rows": rng.integers(16, 257, designs).tolist(),
+        "array.columns": rng.integers(16, 257, designs).tolist(),
+        "array.dataflows": [DATAFLOWS[each] for each in rng.integers(0, 3, designs)],
+        CAPACITY: np.floor(2.0 ** rng.uniform(17, 25, designs)).tolist(),
+    }
 
 
 def yardstick_s(workload: Graph, architecture: Architecture, precision: str) -> float:
@@ -101,11 +123,9 @@ def main() -> None:
         for precision in ("fp16", "int4"):
             columns = {"cores": np.full(len(columns[BANDWIDTH]), cores), BANDWIDTH: columns[BANDWIDTH]}
             measure(f"RNN-T with LM fusion, {precision}, {cores} cores: bandwidth", speech, precision, columns)
-    shapes = {
-        "array.rows": np.array([4.0, 8.0, 16.0]), "array.columns": np.array([4.0, 8.0, 16.0]),
-        CAPACITY: np.array([1.0, 2.0, 4.0, 8.0]) * 2**20,
-    }  # fmt: skip
-    measure("ResNet-50 structure: rows, columns, capacity", resnet, "int4", grid(shapes))
+    for chip, precision in (("systolic-128x128", "int8"), ("rapid-4core", "int4")):
+        for title, columns in (("grid", every_structure(few)), ("random", random_structures(2_000 // few))):
+            measure(f"ResNet-50 structures, {title}, {chip}", resnet, precision, columns, chip)
 
 
 if __name__ == "__main__":

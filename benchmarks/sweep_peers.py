@@ -1,26 +1,34 @@
 """The same 16-point ResNet-18 sweep in accelsim, ZigZag 3.9.1 and SCALE-Sim 3.0.0: CPU seconds a point.
 
-    python benchmarks/sweep_peers.py [--layers 21] [--peers zigzag,scale-sim] [--folder .cache/peers]
+    python benchmarks/sweep_peers.py [--layers 21] [--peers zigzag,scale-sim | --peers none] [--folder .cache/peers]
 
 The points are four scratchpads by four DRAM bandwidths of a 32x32 weight-stationary array. accelsim evaluates all 16,
-of the whole network, with its mapping search redone for each. The peers evaluate one point, layer by layer: ZigZag (see
-zigzag.py) searches with LOMA, SCALE-Sim gets each layer as its product. Both are installed from PyPI into environments
-of their own. With fewer --layers the peers see only the first of the network, and their figures are for those.
+of the whole network, with its mapping search redone for each; and 1,000 points of rates, and of structure, to tell
+what a point costs without the start. *Cold* is a process that starts with nothing compiled, *started* one that finds
+its code compiled, *warm* a second sweep of the same kind in one process, which finds nothing of the first's results.
+The peers evaluate one point, layer by layer: ZigZag (see zigzag.py) searches with LOMA, SCALE-Sim gets each layer as
+its product. Both are installed from PyPI into environments of their own. With fewer --layers the peers see only the
+first of the network, and their figures are for those. Stream is not run here.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
+from typing import Any
 
 import zigzag
 
 import accelsim
+from accelsim.mapping.machines import searched
 from accelsim.mapping.records import OpMapping
 from accelsim.pipeline import evaluate
 from accelsim.workload.ops import Conv, MatMul
@@ -35,6 +43,21 @@ SPEC = {
         "memory.dram.bandwidth_bytes_per_s": [8e9, 16e9, 32e9, 64e9],
     },
 }
+POINTS: dict[str, dict[str, Any]] = {
+    "16 points": SPEC["axes"],
+    "1,000 of rates": {
+        "clocks.core.clock_hz": {"low": 5e8, "high": 2e9, "steps": 10, "scale": "log"},
+        "memory.dram.bandwidth_bytes_per_s": {"low": 8e9, "high": 64e9, "steps": 10, "scale": "log"},
+        "memory.dram.latency_s": {"low": 5e-8, "high": 5e-7, "steps": 10, "scale": "log"},
+    },
+    "1,000 of structure": {
+        "array.rows": {"low": 16, "high": 64, "steps": 10, "integers": True},
+        "array.columns": {"low": 16, "high": 64, "steps": 10, "integers": True},
+        "scratchpad.capacity_bytes": {"low": 262144, "high": 2097152, "steps": 10, "scale": "log", "integers": True},
+    },
+}
+RECORDED = {"Stream": 46.0, "ZigZag": 115.0, "SCALE-Sim": 220.0}
+"""CPU seconds a point of the 16-point sweep, as recorded before; what the peers take in this run is printed beside."""
 CONFIG = """[general]
 run_name = resnet18
 [run_presets]
@@ -75,8 +98,9 @@ def main() -> None:
     given = parser.parse_args()
     folder: Path = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    ours = our_cpu_s()
-    print(f"{'accelsim':12}{ours:12.4f} CPU s a point, 16 points of the whole network, mapping searched anew for each")
+    ours = own()
+    if given.peers == "none":
+        return
     mapped = layers(given.layers)
     for name in given.peers.split(","):
         theirs = {"zigzag": zigzag_cpu_s, "scale-sim": scale_sim_cpu_s}[name](folder / name, mapped)
@@ -85,13 +109,38 @@ def main() -> None:
         )
 
 
-def our_cpu_s() -> float:
-    """CPU seconds a point of the sweep, after one that compiles and loads."""
-    accelsim.sweep(SPEC, workers=1)
+def own() -> float:
+    """Print what a point costs here; returns that of the 16, warm."""
+    warm = {}
+    for name, axes in POINTS.items():
+        spec = {**SPEC, "axes": axes}
+        with tempfile.TemporaryDirectory() as empty:
+            cold, started = (process_cpu_s(spec, empty) for _ in range(2))
+        points, warm[name] = warm_cpu_s(spec)
+        for state, spent in (("cold", cold / points), ("started", started / points), ("warm", warm[name])):
+            ratios = ", ".join(f"{theirs / spent:,.0f}x {peer}" for peer, theirs in RECORDED.items())
+            print(f"accelsim  {name:20}{state:9}{1e3 * spent:10.3f} CPU ms a point: {ratios}", flush=True)
+    return warm["16 points"]
+
+
+def process_cpu_s(spec: dict[str, Any], compiled: str) -> float:
+    """CPU seconds of a process that does one sweep, its compiled code kept in the folder ``compiled``."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    script = "import json, sys, accelsim; accelsim.sweep(json.loads(sys.argv[1]), workers=1)"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": compiled}
+    subprocess.run([sys.executable, "-c", script, json.dumps(spec)], check=True, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def warm_cpu_s(spec: dict[str, Any]) -> tuple[int, float]:
+    """Points, and CPU seconds a point of the second sweep of a process; the first has other structures."""
+    # the base is overlapped
+    accelsim.sweep({**spec, "axes": {**spec["axes"], "array.fill_drain": ["per_fold"]}}, workers=1)
+    searched.cache_clear()
     start = time.process_time()
-    found = accelsim.sweep(SPEC, workers=1)
-    assert len(found.frame) == 16
-    return (time.process_time() - start) / 16
+    found = accelsim.sweep(spec, workers=1)
+    return len(found.frame), (time.process_time() - start) / len(found.frame)
 
 
 def layers(count: int) -> list[OpMapping]:

@@ -11,7 +11,9 @@ from accelsim.errors import InfeasibleError, UnsupportedError
 from accelsim.hardware.load import load_architecture
 from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline import evaluate, evaluate_again
+from accelsim.report.document import result_document
 from accelsim.study.compare import compare_precisions
+from accelsim.study.estimate import estimate
 from accelsim.workload.load import load_workload
 
 HERMES = load_architecture("hermes-64core")
@@ -194,3 +196,11 @@ def test_a_better_part_never_makes_the_whole_slower(name, path, factor):
     better = HERMES.override({path: value})
     graph = load_workload(name)
     assert evaluate(graph, better).latency_s <= evaluate(graph, HERMES).latency_s * (1 + 1e-9)
+
+
+def test_the_document_has_the_area_of_parts_where_none_is_published():
+    document = result_document(estimate(workload("mlp"), load_architecture("basic-analog"), intervals=False))
+    areas = document["area_by_component_mm2"]
+    assert {"crossbar", "adc", "row_drivers", "column_drivers"} <= areas.keys()
+    assert (document["area_source"], document["area_published_mm2"]) == ("predicted", None)
+    assert document["area_mm2"] == pytest.approx(sum(areas.values()))

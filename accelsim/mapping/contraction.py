@@ -54,6 +54,7 @@ __all__ = [
     "partial_passes",
     "port_passes",
     "repeats",
+    "streamed_bytes",
     "tiling",
 ]
 
@@ -262,14 +263,20 @@ def _tile_bytes(p, c, t):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _buffer_bytes(p, c, s, t, tiles, passes):  # type: ignore[no-untyped-def]
-    """Scratchpad of one core: two slots for what is streamed, one where a single tile is all there is."""
+def streamed_bytes(p, c, s, t, tiles):  # type: ignore[no-untyped-def]
+    """Scratchpad of one core for what is streamed: two slots, one where a single tile is all there is."""
     weights, inputs, outputs = _tile_bytes(p, c, t)
     streamed = (0.0 if p.weight_on_chip else weights) + (0.0 if p.output_on_chip else outputs)
     if not p.input_on_chip or s.used > 1:
         streamed += inputs
+    return streamed * (2.0 if tiles > 1 else 1.0)
+
+
+@njit(cache=True)
+def _buffer_bytes(p, c, s, t, tiles, passes):  # type: ignore[no-untyped-def]
+    """Scratchpad of one core: for what is streamed, and for partial sums."""
     partial = c.tile_m * c.tile_n * p.partial_bytes if passes > 1 else 0.0
-    return streamed * (2.0 if tiles > 1 else 1.0) + partial
+    return streamed_bytes(p, c, s, t, tiles) + partial
 
 
 @njit(cache=True)

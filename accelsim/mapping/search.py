@@ -24,6 +24,7 @@ from accelsim.mapping.contraction import (
     last_store_bytes,
     m_cycles,
     n_cycles,
+    streamed_bytes,
 )
 from accelsim.mapping.pruning import (
     begin_s,
@@ -235,6 +236,8 @@ def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-u
                     c.dataflow, ALONG_N,
                 )  # fmt: skip
                 t = tiling_of(sides, i, j, h, 0, channels)
+                if prune and streamed_bytes(p, tiled, s, t, turns * t.nm * t.nn * t.nk) > hw.capacity_bytes:
+                    continue
                 enough_s = best.time_s * (1 + _TIE) if prune else np.inf
                 if too_many_fetches(p, t, least, turns, enough_s):
                     break

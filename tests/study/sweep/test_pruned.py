@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import accelsim
@@ -189,7 +189,65 @@ def test_floors_are_below_every_design_of_their_box(base, data):
     latency_s, least_s = table.metrics["latency_s"]
     assert floors.latency_s(best) <= least_s <= latency_s * (1 + TOLERANCE)
     assert floors.area_mm2(smallest) <= table.metrics["area_mm2"][0]
-    assert floors.energy_j(smallest, least_s) <= table.metrics["energy_j"][0] * (1 + TOLERANCE)
+    assert floors.energy_j(best, smallest, least_s) <= table.metrics["energy_j"][0] * (1 + TOLERANCE)
+
+
+FACTORS = {  # of the nominal value, or whole numbers
+    "scratchpad.capacity_bytes": (2**-6, 2**-3, 1.0, 4.0), "array.accumulator_bytes": (0.0, 0.25, 1.0, 4.0),
+    "memory.dram.bandwidth_bytes_per_s": (0.1, 1.0, 8.0), "memory.dram.latency_s": (0.3, 1.0),
+    "scratchpad.bandwidth_bytes_per_cycle": (0.25, 1.0), "vector.lanes": (0.25, 1.0, 2.0),
+    "memory.dram.energy_pj_per_byte": (0.0, 0.5, 1.0), "leakage_w": (0.1, 1.0), "vector.energy_pj_simple": (0.5, 2.0),
+    "scratchpad.read_energy_pj_per_byte": (0.5, 1.0, 3.0), "clocks.core.clock_hz": (0.5, 1.0),
+}  # fmt: skip
+WHOLE = {"array.rows": [8, 32, 128], "array.columns": [16, 64], "cores": [1, 2, 4]}
+NETWORKS = [
+    "mlp:batch=4",
+    "lstm",
+    "conv",
+    "resnet-20:batch=4",
+    "resnet-18",
+    "rnnt:audio_s=0.3",
+    "mobilenet-v2",
+    "vit-b-16",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_floors_hold_on_any_network_and_chip(data):
+    """A design between two corners takes no less of anything than the floors that the corners give."""
+    network = data.draw(st.sampled_from(NETWORKS))
+    name = data.draw(st.sampled_from(["systolic-32x32", "rapid-4core", "edge-npu", "systolic-128x128", "mx-npu"]))
+    arch = load_architecture(name)
+    paths = data.draw(st.lists(st.sampled_from(sorted(FACTORS)), min_size=2, max_size=5, unique=True))
+    known = arch.constants()
+    axes = {path: _values(path, known[path].value) for path in paths if path in known}
+    axes |= {path: [data.draw(st.sampled_from(WHOLE[path]))] for path in WHOLE if data.draw(st.booleans())}
+    choices = {f"mapping.{each}": [data.draw(st.booleans())] for each in ("fusion", "pipelining", "resident_weights")}
+    sweep = sweepable({"architectures": [name], "workloads": [network], "precisions": [],
+                       "axes": axes | choices, "objectives": {"latency_s": "min"}})  # fmt: skip
+    orders, evaluator = Orders.of(sweep.space), Evaluator(sweep)
+    floors = Floors(evaluator)
+    box = data.draw(st.sampled_from(list(boxes_of(orders))))
+    while box.count > 1 and data.draw(st.booleans()):
+        box = box.halves()[data.draw(st.integers(0, 1))]
+    coordinates = np.array(box.base)
+    for position, first, last in box.ranges:
+        coordinates[position] = orders.orders[position][data.draw(st.integers(first, last))]
+    best, smallest = orders.best(box), orders.smallest(box)
+    table = evaluator.evaluate(np.stack([coordinates, best]))
+    assume(table.ok[0])  # else it fits nowhere
+    latency_s, least_s = table.metrics["latency_s"]
+    assert 0 < floors.latency_s(best) <= least_s <= latency_s * (1 + TOLERANCE)
+    assert floors.area_mm2(smallest) <= table.metrics["area_mm2"][0] * (1 + TOLERANCE)
+    found = floors.energy_j(best, smallest, least_s)
+    assert 0 < found <= table.metrics["energy_j"][0] * (1 + TOLERANCE)
+
+
+def _values(path, nominal):
+    """Values of an axis, those of counts whole."""
+    found = [nominal * factor if nominal else factor for factor in FACTORS[path]]
+    return sorted({max(1, round(each)) for each in found} if path == "vector.lanes" else set(found))
 
 
 def test_halves_hold_every_design_once(base):

@@ -130,11 +130,8 @@ def _put_ahead(f, chip, known, row, place, free_bytes, slot):  # type: ignore[no
 @njit(cache=True, nogil=True)
 def _sorted(groups):  # type: ignore[no-untyped-def]
     """Order of groups by their first and last entries; of those with the same, the first found first."""
-    table, count = groups.table, len(groups.table)
-    keys = np.empty(count, np.int64)
-    for index in range(count):
-        keys[index] = (table[index, 0] * 65536 + table[index, 1]) * 65536 + index
-    return np.argsort(keys)
+    keys = groups.table[:, 0] * (groups.table[:, 1].max() + 1) + groups.table[:, 1]
+    return np.argsort(keys, kind="mergesort")
 
 
 @njit(cache=True, nogil=True)

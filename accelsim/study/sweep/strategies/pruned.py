@@ -147,27 +147,28 @@ class _Search:
 
     def _bounds(self, box: Box, latency_s: float) -> NDArray[np.float64]:
         """The least that any design of a box has of each objective, to be minimised, given a least latency."""
-        smallest = self.orders.smallest(box)
-        latency_s = max(latency_s, self.floors.latency_s(self.orders.best(box)))
-        return np.array([self._bound(name, latency_s, smallest) for name in self.senses])
+        best = self.orders.best(box)
+        corners = best, self.orders.smallest(box)
+        latency_s = max(latency_s, self.floors.latency_s(best))
+        return np.array([self._bound(name, latency_s, *corners) for name in self.senses])
 
-    def _bound(self, name: str, latency_s: float, smallest: NDArray[np.float64]) -> float:
+    def _bound(self, name: str, latency_s: float, best: NDArray[np.float64], smallest: NDArray[np.float64]) -> float:
         if name == "latency_s":
             return latency_s
         if name == "throughput_per_s":
             return -self.floors.batch(smallest) / latency_s if latency_s > 0 else -np.inf
         if name == "area_mm2":
             return self.floors.area_mm2(smallest)
-        energy_j = self.floors.energy_j(smallest, latency_s)
+        energy_j = self.floors.energy_j(best, smallest, latency_s)
         return energy_j if name == "energy_j" else energy_j * latency_s
 
     def _outside(self, box: Box, latency_s: float) -> bool:
         """Whether no design of a box keeps the constraints."""
-        smallest = self.orders.smallest(box)
+        corners = self.orders.best(box), self.orders.smallest(box)
         for name, limit in self.sweep.document.constraints.items():
             if name not in BOUNDED:
                 continue
-            least = self._bound(name, latency_s, smallest)
+            least = self._bound(name, latency_s, *corners)
             if BOUNDED[name] == "min" and limit.max is not None and least * (1 - TOLERANCE) > limit.max:
                 return True
             if BOUNDED[name] == "max" and limit.min is not None and -least * (1 + TOLERANCE) < limit.min:

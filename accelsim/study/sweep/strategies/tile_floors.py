@@ -59,9 +59,9 @@ class TileFloors:
         except AccelsimError:
             return 0.0
 
-    def energy_j(self, case: Case, latency_s: float) -> float:
+    def energy_j(self, _best: Case, smallest: Case, latency_s: float, /) -> float:
         """What tiles, units and links switch, and leakage."""
-        shared = self._shared_of(case)
+        shared = self._shared_of(smallest)
         if shared is None:
             return 0.0
         parts = shared.energy.by_component_j
