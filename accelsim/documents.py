@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -197,6 +198,12 @@ for _tag, (_pattern, _first) in _SCALARS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern, re.ASCII), list(_first))
 
 
+@lru_cache(maxsize=64)
+def _loaded(text: str) -> Any:
+    """What a text holds, remembered: the same few descriptions are read again and again."""
+    return yaml.load(text, _Loader)
+
+
 def parse_yaml(text: str, *, file: object = None) -> Any:
     """The plain data that ``text`` holds.
 
@@ -204,7 +211,7 @@ def parse_yaml(text: str, *, file: object = None) -> Any:
         InputError: not YAML, or it uses aliases, tags or duplicate keys, or nests too deeply.
     """
     try:
-        return yaml.load(text, _Loader)
+        return deepcopy(_loaded(text))
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         message = " ".join(str(error).split())
         if len(message) > _MAX_MESSAGE_CHARACTERS:

@@ -102,8 +102,11 @@ class _Run:
 _MIXED = -1
 
 
-def _rows(evaluation: Evaluation) -> list[_Row]:
-    """Resources that have tasks; cores with the same schedule stand in one row."""
+def _rows(evaluation: Evaluation, inside: NDArray[np.bool_]) -> list[_Row]:
+    """Resources that have tasks; cores with the same schedule stand in one row.
+
+    Of too many, those that work longest at the tasks ``inside``, in the order of resources.
+    """
     tasks, timeline = evaluation.tasks, evaluation.timeline
     seen: dict[tuple[str, bytes], list[int]] = {}
     for index, name in enumerate(tasks.resources):
@@ -115,7 +118,10 @@ def _rows(evaluation: Evaluation) -> list[_Row]:
     for (bare, _), alike in seen.items():
         name = tasks.resources[alike[0]]
         rows.append(_Row(f"{bare} ({len(alike)} cores)" if len(alike) > 1 else name, alike[0]))
-    return rows[:_MAX_ROWS]
+    lengths = np.where(inside, timeline.end_fs - timeline.start_fs, 0)
+    worked = [int(lengths[tasks.resource == row.resource].sum()) for row in rows]
+    longest = sorted(range(len(rows)), key=lambda index: -worked[index])[:_MAX_ROWS]
+    return [rows[index] for index in sorted(longest)]
 
 
 def _runs(evaluation: Evaluation, rows: list[_Row], key: NDArray[np.int64], chosen: NDArray[np.bool_]) -> list[_Run]:
@@ -156,11 +162,12 @@ def overview(evaluation: Evaluation, colours: Colours, key: str, title: str, unt
 
     ``until_s`` is where the time axis ends, the latency where not given.
     """
-    rows = _rows(evaluation)
+    everything = np.ones(len(evaluation.tasks), dtype=np.bool_)
+    rows = _rows(evaluation, everything)
     names = [op.op.name for op in evaluation.mapping.walk()]
     top = [stretch for stretch in stretches(evaluation) if stretch.depth == 0]
     owner = np.repeat(np.arange(len(top)), [stretch.last - stretch.first for stretch in top])
-    runs = _runs(evaluation, rows, owner[evaluation.tasks.op], np.ones(len(evaluation.tasks), dtype=np.bool_))
+    runs = _runs(evaluation, rows, owner[evaluation.tasks.op], everything)
     caption = (
         "One bar for all tasks of an op on a resource, and one for all steps of a loop; the filled height is the share "
         "of the bar's time in which the resource works."
@@ -188,9 +195,9 @@ def close_look(evaluation: Evaluation, figures: OpFigures, colours: Colours, key
     if window is None:
         return None
     begin, end, what = window
-    rows = _rows(evaluation)
     tasks, timeline = evaluation.tasks, evaluation.timeline
     inside = (timeline.end_fs > begin) & (timeline.start_fs < end)
+    rows = _rows(evaluation, inside)
     each = np.arange(len(tasks))
     runs = _runs(evaluation, rows, each, inside)
     caption = f"{what} Delays, such as a memory's latency, occupy no resource and show as gaps."
@@ -264,7 +271,8 @@ def _plot(
         "legend": LEGEND_BELOW,
     }
     more = len([1 for i in range(len(evaluation.tasks.resources)) if (evaluation.tasks.resource == i).any()])
-    hidden = "" if len(rows) < _MAX_ROWS or more <= len(rows) else f" The first {len(rows)} resources are shown."
+    some = len(rows) == _MAX_ROWS and more > len(rows)
+    hidden = f" The {len(rows)} resources that work longest are shown." if some else ""
     return Plot(shell.key, data, {**shell.layout, **axes}, shell.caption + hidden, shell.wide)
 
 

@@ -13,8 +13,10 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from accelsim.engine.timeline import Timeline
+from accelsim.hardware.load import load_architecture
 from accelsim.report.html import comparison_html, result_html
-from accelsim.study.estimate import Estimate
+from accelsim.study.estimate import Estimate, estimate
+from accelsim.workload.load import load_workload
 
 from .conftest import NASTY
 
@@ -156,6 +158,20 @@ def test_bars_are_capped_and_the_caption_says_so(tiled, monkeypatch):
     )
     assert bars < 40 * 30
     assert "merged into grey bars" in page
+
+
+def test_rows_are_the_resources_that_work_in_what_is_shown(monkeypatch):
+    """On a chip with a resource for every layer, a close look shows those that work then, not the first ones."""
+    from accelsim.report import gantt
+
+    monkeypatch.setattr(gantt, "_MAX_ROWS", 6)
+    found = estimate(load_workload("resnet-20"), load_architecture("aimc-mesh"), intervals=False)
+    page = Reader(result_html(found))
+    for key in ("timeline", "step"):
+        figure = next(each for each in page.figures if each["key"] == key)
+        solid = [trace for trace in figure["data"] if trace.get("name")]
+        assert {row for trace in solid for row in trace["y"]} == set(range(6))
+    assert "The 6 resources that work longest are shown." in page.text
 
 
 def test_names_are_text_and_never_markup(nasty):

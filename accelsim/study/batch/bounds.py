@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from accelsim.study.batch.sequences import groups_s, is_quiet, row_with, rows_of, scratch_of
+from accelsim.study.batch.sequences import groups_s, row_with, rows_of, scratch_of
+from accelsim.study.batch.walk import is_quiet
 
 __all__ = ["bounded"]
 

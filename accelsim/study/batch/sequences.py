@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from accelsim.mapping.sequence import GROUP
 from accelsim.study.batch.partition import SPACE, partitioned
-from accelsim.study.batch.walk import is_quiet, walked, walks
+from accelsim.study.batch.walk import is_quiet, walks
 
-__all__ = ["Program", "decided", "groups_s", "is_quiet", "modes_of", "row_with", "rows_of", "scratch_of",
-           "walked"]  # fmt: skip
+__all__ = ["Program", "decided", "groups_s", "modes_of", "row_with", "rows_of", "scratch_of"]
 
 IntArray = NDArray[np.int64]
 Column = NDArray[np.float64]

@@ -116,7 +116,7 @@ def walks(p, rows, needed, burst, mapper, engine, chosen, modes, way_of, roots, 
 
 
 @njit(cache=True, nogil=True)
-def walked(p, rows, needed, burst, mapper, engine, chosen, modes, way_of, root, spent, _):  # type: ignore[no-untyped-def]
+def walked(p, rows, needed, burst, mapper, engine, chosen, modes, way_of, root, spent):  # type: ignore[no-untyped-def]
     """Femtoseconds of one design; adds to ``spent``."""
     makespan = np.empty(1, np.int64)
     walks(

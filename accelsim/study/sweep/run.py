@@ -29,8 +29,10 @@ from accelsim.version import __version__
 __all__ = ["Forecast", "Tally", "forecast", "run_sweep"]
 
 _CHUNK_S, _MAX_CHUNK = 2.0, 125_000
-_LEAST_CHUNKS, _FEW = 16, 256
-"""A round has so many chunks, so that a kill loses little; of more than few designs, those that are worth a start."""
+_LEAST_CHUNKS, _VERY_FEW, _FEW = 16, 32, 256
+"""A round has so many chunks, so that a kill loses little; of very few designs, or of more than few, those that are
+worth a start.
+"""
 _OVER_FIXED, _LEAST_OVER_FIXED = 8.0, 1.0
 """A chunk takes so many times what it takes however few designs it has; one that is worth a start, so many times."""
 _LEAST_CHUNK_S = 0.25
@@ -197,7 +199,8 @@ class _Runner:
     def _size(self, here: Round) -> int:
         """Designs a chunk: never decided by the number of workers, which may change from run to run."""
         most, least = int(self.store.manifest["chunk_designs"]), int(self.store.manifest.get("least_chunk_designs", 1))
-        return max(1, min(most, max(least if here.count > _FEW else 1, ceil(here.count / _LEAST_CHUNKS))))
+        least = 1 if _VERY_FEW < here.count <= _FEW else least
+        return max(1, min(most, max(least, ceil(here.count / _LEAST_CHUNKS))))
 
     def _chunks(self, here: Round, number: int, first: int, only: set[int] | None = None) -> Iterator[Chunk]:
         size = self._size(here)
@@ -277,14 +280,14 @@ class _Pace:
 
 
 def _probe(evaluator: Evaluator, here: Round) -> _Pace:
-    """Time of ever more designs, until it is long enough to tell what more of them take."""
+    """Time of ever more designs, until it is long enough to tell what more of them take; of very few, that of one."""
     evaluator.evaluate(here.coordinates(0, min(1, here.count)))  # compiles and loads
     count, before, before_s = 1, 0, 0.0
     while True:
         start = time.perf_counter()
         evaluator.evaluate(here.coordinates(0, count))
         spent = max(time.perf_counter() - start, 1e-9)
-        most = min(here.count, _MAX_CHUNK)
+        most = min(here.count, _MAX_CHUNK) if here.count > _VERY_FEW else 1
         if spent >= _PROBE_S or count >= most:
             more = (spent - before_s) / (count - before)
             each = min(max(more, 1e-3 * spent / count), spent / count)

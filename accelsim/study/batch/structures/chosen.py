@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.mapping.sequence import GROUP
 from accelsim.study.batch.kernels import Needed
-from accelsim.study.batch.sequences import Program, walked
+from accelsim.study.batch.sequences import Program
 from accelsim.study.batch.structures.borders import Extent, members
 from accelsim.study.batch.structures.entries import BURST, CORES, compute_cycles
 from accelsim.study.batch.structures.facts import (
@@ -24,6 +24,7 @@ from accelsim.study.batch.structures.facts import (
     VECTOR,
 )
 from accelsim.study.batch.structures.groups import weight_bytes
+from accelsim.study.batch.walk import walked
 
 __all__ = ["chosen_fs"]
 
@@ -109,5 +110,5 @@ def chosen_fs(f, chip, known, row, stripes, modes, groups, spent):  # type: igno
     )  # fmt: skip
     return walked(
         program, known.rows, needed, chip.sizes[BURST], chip.mapper, chip.engine, chosen.row[:count], modes, none, 0,
-        spent, np.full(count, -1, np.int64),
+        spent,
     )  # fmt: skip

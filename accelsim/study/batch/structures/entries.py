@@ -13,7 +13,6 @@ from accelsim.mapping.search import search
 from accelsim.mapping.space import Machine, Problem
 from accelsim.study.batch.candidates import BUFFER, FIELDS, put_candidate, put_chunks
 from accelsim.study.batch.kernels import vector_cycles
-from accelsim.study.batch.sequences import is_quiet
 from accelsim.study.batch.structures.facts import (
     BYTES,
     CROSSING,
@@ -36,6 +35,7 @@ from accelsim.study.batch.structures.facts import (
     VIEW,
     WEIGHT,
 )
+from accelsim.study.batch.walk import is_quiet
 
 __all__ = [
     "ALL", "BURST", "CAPACITY", "CORES", "DRAM_CAPACITY", "FIFO", "LANES", "NONE", "READ_WHOLE", "Chip", "Entry",
