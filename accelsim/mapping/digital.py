@@ -12,7 +12,7 @@ machine with a very slow network.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -22,6 +22,7 @@ from accelsim.mapping.groups import Entries, Group, GroupRoom, StripedGraph, fin
 from accelsim.mapping.machines import Machines
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.placement import (
+    activation_needs,
     cached_states,
     live_bytes,
     pinned_choices,
@@ -99,13 +100,13 @@ def _checked(mapping: WorkloadMapping, arch: DigitalArchitecture) -> WorkloadMap
 def attempts(graph: Graph, machines: Machines, choice: PrecisionChoice, options: MappingOptions) -> Iterator[Attempt]:
     """Divisions of the scratchpads, caches on chip or not, and sets of weights that stay between inferences."""
     capacity = machines.arch.scratchpad.capacity_bytes.value * machines.arch.n_cores
-    caches = cached_states(graph)
+    caches, needs = cached_states(graph), activation_needs(graph)
     tried: set[tuple[frozenset[str], frozenset[str]]] = set()
     for share in ACTIVATION_SHARES:
         for outside in sorted({frozenset() if options.resident_cache else caches, caches}, key=len):
             attempt = Attempt(machines, choice, options, share, capacity)
             try:
-                attempt.place(graph, outside)
+                attempt.place(graph, outside, needs)
             except InfeasibleError as error:
                 attempt.failure = error
             placement = attempt.on_chip, attempt.spilled
@@ -130,10 +131,13 @@ class Attempt:
     pinned_bytes: float = 0.0
     failure: InfeasibleError | None = None
 
-    def place(self, graph: Graph, outside: frozenset[str]) -> None:
-        """Decide which activations stay on chip beside what the loops need for one step; ``outside`` must not."""
+    def place(self, graph: Graph, outside: frozenset[str], needs: Mapping[str, float]) -> None:
+        """Decide which activations stay on chip beside what the loops need for one step; ``outside`` must not.
+
+        ``needs`` are the `activation_needs` of the graph.
+        """
         budget = self.share * self.capacity
-        needs = 0.0
+        loops = 0.0
         for op in graph.ops:
             if isinstance(op, Loop):
                 self.spilled |= spilled_states(op, budget, outside)
@@ -142,8 +146,8 @@ class Attempt:
                     raise InfeasibleError(
                         Infeasible("scratchpad capacity for activations", step, budget, "bytes", op.name)
                     )
-                needs = max(needs, step)
-        self.on_chip = place_activations(graph, budget - needs)
+                loops = max(loops, step)
+        self.on_chip = place_activations(graph, budget - loops, needs)
 
     def with_pinned_weights(self, graph: Graph) -> Iterator[Attempt]:
         """This attempt with each set of weights that may stay between inferences, the heaviest first, and with none."""

@@ -83,9 +83,12 @@ def activation_needs(graph: Graph) -> dict[str, float]:
     return needs | {name: needs[root] for name, root in roots.items() if root in needs}
 
 
-def place_activations(graph: Graph, budget_bytes: float) -> frozenset[str]:
-    """Activations that stay on chip: those that `activation_needs` no more than ``budget_bytes``."""
-    return frozenset(name for name, need in activation_needs(graph).items() if need <= budget_bytes)
+def place_activations(
+    graph: Graph, budget_bytes: float, needs: Mapping[str, float] | None = None
+) -> frozenset[str]:  # fmt: skip
+    """Activations that stay on chip with ``budget_bytes``; ``needs`` are the `activation_needs` if known."""
+    needs = activation_needs(graph) if needs is None else needs
+    return frozenset(name for name, need in needs.items() if need <= budget_bytes)
 
 
 def live_bytes(graph: Graph, names: Iterable[str]) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from accelsim.errors import UnsupportedError
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.lower import Detail
 from accelsim.mapping.options import MappingOptions
@@ -14,7 +13,7 @@ from accelsim.workload.graph import Graph
 from accelsim.workload.precision import PrecisionArgument
 
 __all__ = [
-    "AimcEvaluation", "DigitalEvaluation", "Engine", "Evaluation", "FpgaEvaluation", "digital_only", "evaluate",
+    "AimcEvaluation", "DigitalEvaluation", "Engine", "Evaluation", "FpgaEvaluation", "evaluate",
     "evaluate_again", "least_latency_s", "reprice",
 ]  # fmt: skip
 
@@ -47,17 +46,3 @@ def evaluate(
     """
     chosen = architecture.description.default_precision if precision is None else precision
     return _KINDS[architecture.kind](workload, architecture, chosen, engine, detail, options or MappingOptions())
-
-
-def digital_only(evaluation: Evaluation, what: str) -> DigitalEvaluation:
-    """``evaluation`` if its architecture is digital.
-
-    Raises:
-        UnsupportedError: it is of another kind; ``what`` is what was asked of it.
-    """
-    if not isinstance(evaluation, DigitalEvaluation):
-        raise UnsupportedError(
-            f"is of kind {evaluation.architecture.kind}: {what} is there for digital architectures",
-            field="architecture", value=evaluation.architecture.name,
-        )  # fmt: skip
-    return evaluation
