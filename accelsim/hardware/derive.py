@@ -7,6 +7,8 @@ listed by `Architecture.derived`, in the result, and among its assumptions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +67,8 @@ def derived_constants(arch: DigitalArchitecture) -> dict[str, Constant]:
 def derived_spans(arch: DigitalArchitecture) -> dict[str, tuple[Span, str]]:
     """Value and range of each of `derived_constants`, and what it follows from.
 
-    Columns of designs in place of bandwidths make columns, but for that of the scratchpads. Energies of the chip are
-    those of the node's usual voltage, carried to the nominal voltage of the component's clock by its square.
+    Columns of designs in place of rates and sizes make columns. Energies of the chip are those of the node's usual
+    voltage, carried to the nominal voltage of the component's clock by its square.
     """
     node = f"{arch.node_nm.value:g} nm"
     found = {
@@ -109,19 +111,35 @@ def _voltage_factor(arch: DigitalArchitecture, component: str) -> float:
 
 
 def _scratchpad_pj_per_byte(arch: DigitalArchitecture) -> Span:
-    capacity, node = arch.scratchpad.capacity_bytes.value, arch.node_nm.value
-    banks = max(1.0, arch.scratchpad.bandwidth_bytes_per_cycle.value / _BYTES)
-    whole, bank = (sram_energy_pj(size, _BITS, node) / _BYTES for size in (capacity, capacity / banks))
-    return whole.widened(bank.low, bank.high)
+    node = arch.node_nm.value
+
+    def access(capacity: float, bandwidth: float) -> Span:
+        banks = max(1.0, bandwidth / _BYTES)
+        whole, bank = (sram_energy_pj(size, _BITS, node) / _BYTES for size in (capacity, capacity / banks))
+        return whole.widened(bank.low, bank.high)
+
+    scratchpad = arch.scratchpad
+    return _one_by_one(access, scratchpad.capacity_bytes.value, scratchpad.bandwidth_bytes_per_cycle.value)
 
 
 def _dram_pj_per_byte(arch: DigitalArchitecture) -> tuple[Span, str]:
     dram, node = arch.memory.dram, arch.node_nm.value
     if dram.type == "on_chip_sram":
-        bank = sram_energy_pj(dram.capacity_bytes.value / dram.channels.value, _BITS, node) / _BYTES
+        size = dram.capacity_bytes.value / dram.channels.value
+        bank = _one_by_one(lambda each: sram_energy_pj(each, _BITS, node) / _BYTES, size)
         return bank, f"a 64-bit access to one of the on-chip memories at {node:g} nm"
     assert dram.type is not None
     return dram_energy_pj(dram.type, 1.0), f"{dram.type} by the table of links"
+
+
+def _one_by_one(of: Callable[..., Span], *sizes: float) -> Span:
+    """``of`` numbers, or of each different row of columns: powers of columns differ from those of numbers in bits."""
+    if not any(isinstance(each, np.ndarray) for each in sizes):
+        return of(*sizes)
+    rows, which = np.unique(np.stack(np.broadcast_arrays(*sizes), axis=1), axis=0, return_inverse=True)
+    spans = [of(*row) for row in rows.tolist()]
+    ends: Any = np.array([(each.value, each.low, each.high) for each in spans])[which.reshape(-1)]
+    return Span(*ends.T)
 
 
 def _side_mm(area: Span) -> Span:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from accelsim.documents import Authored, Constant, Count, NonNegative, Positive, Share
@@ -16,7 +17,7 @@ from accelsim.hardware.description import Description
 from accelsim.hardware.technology.tables import DramType
 from accelsim.numerics import FORMATS, shortest_name
 
-__all__ = ["DATAFLOWS", "UNSTATED", "DigitalArchitecture", "MatrixUnit"]
+__all__ = ["DATAFLOWS", "UNSTATED", "DigitalArchitecture", "MatrixUnit", "whole"]
 
 Dataflow = Literal["weight_stationary", "output_stationary", "input_stationary"]
 DATAFLOWS: tuple[Dataflow, ...] = ("weight_stationary", "output_stationary", "input_stationary")
@@ -67,6 +68,11 @@ Derivable = Annotated[NonNegative, Field(default_factory=lambda: UNSTATED)]
 MAX_MACS_PER_CYCLE = 10**12
 """Of all arrays together: counts of MACs stay exact in 64 bits."""
 _CLOCKED = ("array", "vector", "scratchpad", "interconnect", "dma")
+
+
+def whole(number: float) -> int:
+    """A count as an integer; a column of them, one a design, as it is."""
+    return number if isinstance(number, np.ndarray) else int(number)
 
 
 class Clock(Authored):
@@ -296,7 +302,7 @@ class DigitalArchitecture(Description):
     def macs_per_cycle(self, format_name: str) -> int:
         """Multiply-accumulates a cycle of all arrays of all cores."""
         array = self.array
-        pes = int(array.rows.value * array.columns.value * array.per_core.value) * self.n_cores
+        pes = whole(array.rows.value * array.columns.value * array.per_core.value) * self.n_cores
         return pes * self.unit(format_name, op="peak").macs_per_pe
 
     def peak_ops_per_s(self, format_name: str) -> float:

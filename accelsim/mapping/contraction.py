@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 from numba import njit
 
 from accelsim.mapping.schedule import Rates, Work, schedule_s
@@ -57,6 +58,10 @@ __all__ = [
     "streamed_bytes",
     "tiling",
 ]
+
+
+_M, _N, _K = np.arange(3)
+"""Loops as `ORDERS` has them: numbers of numpy, which are no literals, for each of which code would be made anew."""
 
 
 class Share(NamedTuple):
@@ -101,7 +106,7 @@ class _Traffic(NamedTuple):
     input_share: float
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _folds(size, tile, capacity):  # type: ignore[no-untyped-def]
     """Folds over all tiles of one dimension: full tiles and the last, smaller one."""
     full = size // tile
@@ -112,7 +117,7 @@ def _folds(size, tile, capacity):  # type: ignore[no-untyped-def]
     return folds
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _stream(size, tile, floor, fixed):  # type: ignore[no-untyped-def]
     """Cycles to stream every tile of one dimension once, each at least ``floor`` long and with ``fixed`` more."""
     full = size // tile
@@ -123,7 +128,7 @@ def _stream(size, tile, floor, fixed):  # type: ignore[no-untyped-def]
     return cycles
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _reloads(order, trips, first, second, irrelevant):  # type: ignore[no-untyped-def]
     """Fetches of each tile of an operand: as many as its irrelevant loop has trips, if a relevant one turns inside."""
     inside = False
@@ -136,32 +141,33 @@ def _reloads(order, trips, first, second, irrelevant):  # type: ignore[no-untype
     return 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def repeats(order, t):  # type: ignore[no-untyped-def]
     """How often tile loops in this order fetch each weight and each input, and spill each output."""
     loops, trips = (ORDERS[order, 0], ORDERS[order, 1], ORDERS[order, 2]), (t.nm, t.nn, t.nk)
-    return _reloads(loops, trips, 1, 2, 0), _reloads(loops, trips, 0, 2, 1), _reloads(loops, trips, 0, 1, 2) - 1
+    spills = _reloads(loops, trips, _M, _N, _K) - 1
+    return _reloads(loops, trips, _N, _K, _M), _reloads(loops, trips, _M, _K, _N), spills
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def is_late(c, t):  # type: ignore[no-untyped-def]
     """Whether no result is whole before the last tile."""
     return c.split_k > 1 or (t.nk > 1 and ORDERS[c.order, 2] != 2)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def fill_cycles(hw):  # type: ignore[no-untyped-def]
     """Cycles that the first fold waits for its pipeline, or of which fill and drain overlap at the end."""
     return 2 * hw.rows + hw.columns - 2 if hw.overlapped else -1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _streamed(size, tile, hw, fixed):  # type: ignore[no-untyped-def]
     """Cycles to stream every tile of one dimension through a fold; ``fixed`` are those of fill and drain."""
     return _stream(size, tile, hw.rows if hw.overlapped else 0, 0 if hw.overlapped else fixed)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def m_cycles(share, tile, dataflow, along, hw):  # type: ignore[no-untyped-def]
     """What the tiles of m contribute to the cycles: folds of the array, or cycles of what streams through it."""
     beside = hw.arrays if along == ALONG_M else 1
@@ -171,7 +177,7 @@ def m_cycles(share, tile, dataflow, along, hw):  # type: ignore[no-untyped-def]
     return _folds(size, tile, _side_by_side(hw, along) if dataflow == INPUT_STATIONARY else hw.rows)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def n_cycles(share, tile, dataflow, along, hw):  # type: ignore[no-untyped-def]
     """What the tiles of n contribute."""
     if dataflow == INPUT_STATIONARY:
@@ -179,7 +185,7 @@ def n_cycles(share, tile, dataflow, along, hw):  # type: ignore[no-untyped-def]
     return _folds(share, tile, _side_by_side(hw, along))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def k_cycles(share, tile, dataflow, hw):  # type: ignore[no-untyped-def]
     """What the tiles of k contribute."""
     per_pe = hw.reduction_per_pe
@@ -188,19 +194,19 @@ def k_cycles(share, tile, dataflow, hw):  # type: ignore[no-untyped-def]
     return _folds(share, tile, hw.rows * per_pe)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _side_by_side(hw, along):  # type: ignore[no-untyped-def]
     """Columns of the array, or of all arrays of a core side by side."""
     return hw.columns * hw.columns_per_pe * (hw.arrays if along == ALONG_N else 1)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def all_rows(p, share, tile, trips):  # type: ignore[no-untyped-def]
     """`input_rows` of all tiles of m: those at borders are needed by both neighbours."""
     return (trips - 1) * input_rows(p, tile) + input_rows(p, share - (trips - 1) * tile)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def tiling(p, hw, c, s):  # type: ignore[no-untyped-def]
     """The tile loops of candidate ``c``."""
     nm, nn, nk = ceil_div(s.m, c.tile_m), ceil_div(s.n, c.tile_n), ceil_div(s.k, c.tile_k)
@@ -211,14 +217,14 @@ def tiling(p, hw, c, s):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def port_passes(c, t):  # type: ignore[no-untyped-def]
     """How often each weight and each input pass the scratchpad port: once a fold, or once a tile of what stays."""
     weights = t.nm if c.dataflow == WEIGHT_STATIONARY else t.m_cycles
     return weights, t.nn if c.dataflow == INPUT_STATIONARY else t.n_cycles
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def partial_passes(p, hw, c, t):  # type: ignore[no-untyped-def]
     """How often an output passes the scratchpad port: once if partial sums stay in the array or its accumulators."""
     arrays = 1 if c.along == ALONG_GROUPS else hw.arrays
@@ -231,7 +237,7 @@ def partial_passes(p, hw, c, t):  # type: ignore[no-untyped-def]
     return t.k_cycles
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _traffic(p, hw, c, s, t, turns):  # type: ignore[no-untyped-def]
     """DRAM traffic of a candidate; what several cores need is fetched once and multicast.
 
@@ -255,14 +261,14 @@ def _traffic(p, hw, c, s, t, turns):  # type: ignore[no-untyped-def]
     return _Traffic(weight, moved_in, output, fetches, input_share)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _tile_bytes(p, c, t):  # type: ignore[no-untyped-def]
     """Bytes of one tile of weights, inputs and outputs."""
     weights = c.tile_n * c.tile_k * p.weight_bytes
     return weights, t.tile_rows * t.tile_channels * p.input_bytes, c.tile_m * c.tile_n * p.output_bytes
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def streamed_bytes(p, c, s, t, tiles):  # type: ignore[no-untyped-def]
     """Scratchpad of one core for what is streamed: two slots, one where a single tile is all there is."""
     weights, inputs, outputs = _tile_bytes(p, c, t)
@@ -272,14 +278,14 @@ def streamed_bytes(p, c, s, t, tiles):  # type: ignore[no-untyped-def]
     return streamed * (2.0 if tiles > 1 else 1.0)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _buffer_bytes(p, c, s, t, tiles, passes):  # type: ignore[no-untyped-def]
     """Scratchpad of one core: for what is streamed, and for partial sums."""
     partial = c.tile_m * c.tile_n * p.partial_bytes if passes > 1 else 0.0
     return streamed_bytes(p, c, s, t, tiles) + partial
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def first_load_bytes(p, c, t):  # type: ignore[no-untyped-def]
     """Bytes that all cores fetch before the first tile."""
     weights, inputs, _ = _tile_bytes(p, c, t)
@@ -291,7 +297,7 @@ def first_load_bytes(p, c, t):  # type: ignore[no-untyped-def]
     return load
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def last_store_bytes(p, c, tile_m, tile_n):  # type: ignore[no-untyped-def]
     """Bytes that the last tiles of all cores store; at most all there is."""
     if p.output_on_chip:
@@ -299,7 +305,7 @@ def last_store_bytes(p, c, tile_m, tile_n):  # type: ignore[no-untyped-def]
     return min(tile_m * tile_n * c.split_g * c.split_m * c.split_n, p.groups * p.m * p.n) * p.output_bytes
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
     """Cost of candidate ``c`` for problem ``p`` on machine ``hw`` as `Metrics`."""
     g, m, n, k = shares(p, c)
@@ -307,7 +313,7 @@ def evaluate(p, hw, c):  # type: ignore[no-untyped-def]
     return cost(p, hw, c, s, tiling(p, hw, c, s))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def cost(p, hw, c, s, t):  # type: ignore[no-untyped-def]
     """`evaluate` where the share of a core and the tile loops are known."""
     beside = min(s.g, hw.arrays) if c.along == ALONG_GROUPS else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from accelsim.hardware.digital import DigitalArchitecture
+from accelsim.hardware.digital import DigitalArchitecture, whole
 from accelsim.mapping.memory import GraphMemory
 from accelsim.mapping.schedule import Rates
 from accelsim.mapping.search import search
@@ -89,22 +89,25 @@ class Machines:
 
 
 def machine_of(arch: DigitalArchitecture, precision: str, op_name: str) -> Machine:
-    """The machine for one format, without room for streams; ``op_name`` is told where the format has no unit."""
+    """The machine for one format, without room for streams; ``op_name`` is told where the format has no unit.
+
+    Columns of designs in place of constants make columns, but for that of cores.
+    """
     array, unit, dram = arch.array, arch.unit(precision, op=op_name), arch.memory.dram
     array_hz = arch.clock_hz("array")
     network = arch.interconnect
     return Machine(
         cores=arch.n_cores,
-        rows=int(array.rows.value),
-        columns=int(array.columns.value),
+        rows=whole(array.rows.value),
+        columns=whole(array.columns.value),
         reduction_per_pe=int(unit.reduction_per_pe.value),
         columns_per_pe=int(unit.columns_per_pe.value),
-        arrays=int(array.per_core.value),
+        arrays=whole(array.per_core.value),
         weight_stationary="weight_stationary" in array.dataflows,
         output_stationary="output_stationary" in array.dataflows,
         input_stationary="input_stationary" in array.dataflows,
         overlapped=array.fill_drain == "overlapped",
-        accumulator_bytes=float(array.accumulator_bytes.value),
+        accumulator_bytes=array.accumulator_bytes.value,
         capacity_bytes=0.0,
         port_bytes_per_cycle=arch.scratchpad.bandwidth_bytes_per_cycle.value * arch.clock_hz("scratchpad") / array_hz,
         shared_port=arch.scratchpad.ports.value < 2,
@@ -117,5 +120,5 @@ def machine_of(arch: DigitalArchitecture, precision: str, op_name: str) -> Machi
         overhead_s=arch.op_overhead_cycles.value / array_hz,
         whole_weight_tiles=array.whole_weight_tiles,
         hop_s=network.hop_latency_cycles.value * network.mean_hops(arch.n_cores) / arch.clock_hz("interconnect"),
-        burst_bytes=float(dram.burst_bytes.value * dram.channels.value),
+        burst_bytes=dram.burst_bytes.value * dram.channels.value,
     )  # fmt: skip

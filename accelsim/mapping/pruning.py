@@ -20,7 +20,10 @@ from accelsim.mapping.contraction import (
 )
 from accelsim.mapping.space import ALONG_GROUPS, ceil_div, input_channels, input_elements
 
-__all__ = ["Least", "begin_s", "candidate_s", "least_of_split", "split_s", "tiling_s", "too_many_fetches"]
+__all__ = [
+    "Least", "begin_s", "candidate_s", "least_of_split", "order_s", "split_s", "streamed_s", "tiling_s",
+    "too_many_fetches",
+]  # fmt: skip
 
 _ROUNDING = 1 - 1e-12
 """Bounds add up in another order than times."""
@@ -52,7 +55,7 @@ class Least(NamedTuple):
     gathered: float
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def least_of_split(p, hw, c, s):  # type: ignore[no-untyped-def]
     """`Least` of the split of ``c``."""
     weights = 0.0 if p.weight_on_chip else p.groups * p.n * p.k * p.weight_bytes
@@ -73,20 +76,33 @@ def least_of_split(p, hw, c, s):  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def split_s(hw, least):  # type: ignore[no-untyped-def]
     """Least time of a split: the arrays at their peak between launch and reduction, or everything moved once."""
     return max(hw.overhead_s + least.array_s + least.reduce_s, least.load_s + least.store_s)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def too_many_fetches(p, t, least, turns, enough_s):  # type: ignore[no-untyped-def]
     """Whether the latencies of all fetches take more than ``enough_s``: those of smaller tiles of k take longer."""
     fetches = max(0 if p.weight_on_chip else t.nn * t.nk, 0 if p.input_on_chip else t.nm * t.nk) * turns
     return 0.5 * (least.array_s + least.load_s + max(0, fetches - 1) * least.latency_s) > enough_s
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def streamed_s(hw, least, nm, nn, rows):  # type: ignore[no-untyped-def]
+    """Least time of ``nm`` tiles of m, with ``rows`` of input, and ``nn`` of n: with more tiles of n never less.
+
+    Where there are several of both, one operand is fetched again for each tile of the other.
+    """
+    inputs = least.inputs * rows
+    weights_again = least.weights * (nm if nn > 1 else 1) + inputs
+    loaded = min(weights_again, least.weights + inputs * (nn if nm > 1 else 1))
+    load_s = loaded / hw.dram_bytes_per_s
+    return (load_s + max(least.store_s, least.latency_s + least.reduce_s if loaded > 0 else 0.0)) * _ROUNDING
+
+
+@njit(cache=True, inline="always")
 def begin_s(p, hw, c, t, least):  # type: ignore[no-untyped-def]
     """Least time before the arrays start: that of the launch, or of the first load."""
     # Ragged splits would count more than there is.
@@ -94,7 +110,7 @@ def begin_s(p, hw, c, t, least):  # type: ignore[no-untyped-def]
     return max(hw.overhead_s, first / hw.dram_bytes_per_s + least.latency_s)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def tiling_s(s, t, least, start_s, last_s):  # type: ignore[no-untyped-def]
     """Least time of a tiling that starts after ``start_s`` and stores for ``last_s`` at its end, arrays at peak."""
     after_s = max(last_s, least.reduce_s)
@@ -104,7 +120,26 @@ def tiling_s(s, t, least, start_s, last_s):  # type: ignore[no-untyped-def]
     return max(start_s + least.array_s + after_s, loaded_s, least.load_s + least.store_s)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
+def _moved_s(p, hw, t, least, order):  # type: ignore[no-untyped-def]
+    """Seconds of all loads and spills in one order of the loops, and of what comes over the network."""
+    weight_repeats, input_repeats, spills = repeats(order, t)
+    rows = t.all_rows * input_repeats
+    load_s = (least.weights * weight_repeats + least.inputs * rows) / hw.dram_bytes_per_s
+    spill_s = 2.0 * spills * p.groups * p.m * p.n * p.partial_bytes / hw.dram_bytes_per_s
+    return load_s, spill_s, least.gathered * rows / hw.network_bytes_per_s
+
+
+@njit(cache=True, forceinline=True)
+def order_s(p, hw, s, t, least, order, last_s):  # type: ignore[no-untyped-def]
+    """Least time of a tiling in one order of its loops, however the arrays of a core share its work, at their peak."""
+    load_s, spill_s, gather_s = _moved_s(p, hw, t, least, order)
+    arrived_s = max(load_s + least.latency_s if load_s > 0 else 0.0, gather_s)
+    last_tile_s = least.array_s / (s.g * t.nm * t.nn * t.nk)
+    return max(arrived_s + last_tile_s + max(last_s, least.reduce_s), load_s + least.store_s + spill_s) * _ROUNDING
+
+
+@njit(cache=True, forceinline=True)
 def candidate_s(p, hw, c, s, t, least, start_s, last_s):  # type: ignore[no-untyped-def]
     """Nearly the time of a candidate, and never more: with its own cycles and repeats."""
     turns = ceil_div(s.g, hw.arrays) if c.along == ALONG_GROUPS else s.g
@@ -115,12 +150,7 @@ def candidate_s(p, hw, c, s, t, least, start_s, last_s):  # type: ignore[no-unty
     mac_cycles = 1.0 * turns * (t.m_cycles * t.n_cycles * t.k_cycles) + fill_cycles(hw)
     array_s = max(mac_cycles, port / hw.port_bytes_per_cycle) / hw.array_hz
 
-    weight_repeats, input_repeats, spills = repeats(c.order, t)
-    rows = t.all_rows * input_repeats
-    load_s = (least.weights * weight_repeats + least.inputs * rows) / hw.dram_bytes_per_s
-    spill_s = 2.0 * spills * p.groups * p.m * p.n * p.partial_bytes / hw.dram_bytes_per_s
-    gather_s = least.gathered * rows / hw.network_bytes_per_s
-
+    load_s, spill_s, gather_s = _moved_s(p, hw, t, least, c.order)
     late = is_late(c, t)
     after_s = max(last_s, least.reduce_s + p.follow_s if late else max(least.reduce_s, p.follow_s * share))
     arrived_s = max(load_s + least.latency_s if load_s > 0 else 0.0, gather_s)

@@ -60,7 +60,7 @@ class Work(NamedTuple):
     late: bool
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def burst_s(moved, rates):  # type: ignore[no-untyped-def]
     """Seconds of the DRAM for ``moved`` bytes in whole bursts."""
     return np.ceil(moved / rates.burst_bytes) * rates.burst_bytes / rates.dram_bytes_per_s
@@ -71,7 +71,7 @@ def load_s(moved: float, rates: Rates) -> float:
     return max(burst_s(moved, rates), moved / rates.dma_bytes_per_s) + rates.dram_latency_s if moved > 0 else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def schedule_s(work, rates):  # type: ignore[no-untyped-def]
     """Seconds from the launch of an op to the end of its last task."""
     share = 1.0 / work.tiles
@@ -113,7 +113,7 @@ def schedule_s(work, rates):  # type: ignore[no-untyped-def]
     return end
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def fastest_chunks(cycles, load, store, free, core_share, rates):  # type: ignore[no-untyped-def]
     """(chunks, seconds) of vector work cut into the number of chunks, 1, 2, 4, ..., that is fastest; 0 where none fits.
 

@@ -30,7 +30,9 @@ from accelsim.mapping.pruning import (
     begin_s,
     candidate_s,
     least_of_split,
+    order_s,
     split_s,
+    streamed_s,
     tiling_s,
     too_many_fetches,
 )
@@ -47,8 +49,9 @@ from accelsim.mapping.space import (
     input_rows,
     shares,
 )
+from accelsim.mapping.unowned import unowned
 
-__all__ = ["all_sides", "divisors_of", "least_buffer_bytes", "orders_that_differ", "search", "tiling_of"]
+__all__ = ["all_sides", "divisors_of", "least_buffer_bytes", "orders_that_differ", "search", "splits_of", "tiling_of"]
 
 _TIE = 2e-9
 """Relative difference of two times beyond which rounding does not decide which is shorter."""
@@ -75,7 +78,7 @@ def _tile_sizes(size, granule, whole):  # type: ignore[no-untyped-def]
         parts = parts + 1 if parts < 3 else (parts * 3 // 2 if parts & (parts - 1) == 0 else parts // 3 * 4)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _common_multiple(first, second):  # type: ignore[no-untyped-def]
     """The least common multiple: of whole channels of a convolution and whole folds of the array."""
     a, b = first, second
@@ -84,7 +87,7 @@ def _common_multiple(first, second):  # type: ignore[no-untyped-def]
     return first // a * second
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _granules(p, hw, dataflow):  # type: ignore[no-untyped-def]
     """Smallest sensible tile of m, n and k: whole array dimensions, whole rows and channels of a convolution."""
     reduction, columns = hw.rows * hw.reduction_per_pe, hw.columns * hw.columns_per_pe
@@ -102,7 +105,7 @@ def _granules(p, hw, dataflow):  # type: ignore[no-untyped-def]
     return gm, gn, gk
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _better(new, best):  # type: ignore[no-untyped-def]
     """Shorter wins; within a part in 10^9, less DRAM traffic, then less port traffic, then fewer tiles."""
     if not new.feasible:
@@ -120,7 +123,7 @@ def _better(new, best):  # type: ignore[no-untyped-def]
     return new.tiles < best.tiles
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def orders_that_differ(nm, nn, nk):  # type: ignore[no-untyped-def]
     """Indices of the `ORDERS` that are needed, -1 for none: no other is better than the first of these it is like.
 
@@ -165,7 +168,7 @@ def all_sides(p, hw, s, dataflow, ways):  # type: ignore[no-untyped-def]
     return _Sides(m, n, k)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def tiling_of(sides, i, j, h, along, channels):  # type: ignore[no-untyped-def]
     """The tile loops of three sizes."""
     m, n, k = sides
@@ -174,7 +177,7 @@ def tiling_of(sides, i, j, h, along, channels):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _least_folds(sides, i, j, groups, arrays, ways):  # type: ignore[no-untyped-def]
     """Least cycles, over the ways in which arrays share work, for each of those that k contributes."""
     least = 1.0 * groups * sides.m[i, 4] * sides.n[j, 2]
@@ -184,19 +187,21 @@ def _least_folds(sides, i, j, groups, arrays, ways):  # type: ignore[no-untyped-
     return least
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _cycles_left(hw, slower_s, around_s):  # type: ignore[no-untyped-def]
     """Cycles beyond which the arrays take longer than ``slower_s``, ``around_s`` of which pass before and after."""
     return (slower_s - around_s) * hw.array_hz * (1 + 1e-12) - fill_cycles(hw)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _search_orders(p, hw, c, s, sides, at, least, around_s, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every order of one tiling, with each way in which arrays share work."""
     channels, ways = input_channels(p, s.k), sides.n.shape[1] - 2
     t = tiling_of(sides, at[0], at[1], at[2], 0, channels)
     for order in orders_that_differ(t.nm, t.nn, t.nk):
-        if order < 0:
+        if order < 0 or (
+            prune and ways > 1 and order_s(p, hw, s, t, least, order, around_s[1]) > best.time_s * (1 + _TIE)
+        ):
             continue
         for along in range(ways):
             new_c = Candidate(
@@ -211,11 +216,17 @@ def _search_orders(p, hw, c, s, sides, at, least, around_s, prune, best_c, best)
     return best_c, best
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every tiling and order of one split and dataflow; and how many candidates these are."""
     ways = 1 if hw.arrays == 1 else (3 if s.g > 1 else 2)
-    sides = all_sides(p, hw, s, c.dataflow, ways)
+    return _search_sides(p, hw, c, s, all_sides(p, hw, s, c.dataflow, ways), ways, least, prune, best_c, best)
+
+
+@njit(cache=True)
+def _search_sides(p, hw, c, s, sides, ways, least, prune, best_c, best):  # type: ignore[no-untyped-def]
+    """`_search_tiles` where all tiles are known."""
+    sides = unowned(sides)
     channels, turns, least_k = input_channels(p, s.k), ceil_div(s.g, hw.arrays), sides.k[0, 3]
     least_begin_s = max(hw.overhead_s, least.latency_s)
     for i in range(len(sides.m)):
@@ -223,6 +234,8 @@ def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-u
         if prune and _least_folds(sides, i, 0, s.g, hw.arrays, ways) * least_k > left:
             continue
         for j in range(len(sides.n)):
+            if prune and streamed_s(hw, least, sides.m[i, 1], sides.n[j, 1], sides.m[i, 3]) > best.time_s * (1 + _TIE):
+                break
             last_s = last_store_bytes(p, c, sides.m[i, 0], sides.n[j, 0]) / hw.dram_bytes_per_s
             left = _cycles_left(hw, best.time_s * (1 + _TIE), least_begin_s + max(last_s, least.reduce_s))
             folds = _least_folds(sides, i, j, s.g, hw.arrays, ways)
@@ -249,7 +262,7 @@ def _search_tiles(p, hw, c, s, least, prune, best_c, best):  # type: ignore[no-u
     return best_c, best, len(sides.m) * len(sides.n) * len(sides.k) * len(ORDERS) * ways
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _search_split(p, hw, c, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every mapping with the split of ``c``; and how many candidates these are."""
     g, m, n, k = shares(p, c)
@@ -269,23 +282,46 @@ def _search_split(p, hw, c, prune, best_c, best):  # type: ignore[no-untyped-def
 @njit(cache=True)
 def divisors_of(number, limit):  # type: ignore[no-untyped-def]
     """All divisors up to ``limit``, in order."""
-    low = [each for each in range(1, int(np.sqrt(number)) + 2) if each * each <= number and number % each == 0]
-    high = [number // each for each in low[::-1] if each * each < number]
-    return [each for each in low + high if each <= limit]
+    found, each, count = np.empty(2 * int(np.sqrt(number)) + 2, np.int64), 1, 0
+    while each * each <= number and each <= limit:
+        if number % each == 0:
+            found[count] = each
+            count += 1
+        each += 1
+    for other in range(count - 1, -1, -1):
+        if found[other] ** 2 < number and number // found[other] <= limit:
+            found[count] = number // found[other]
+            count += 1
+    return found[:count]
+
+
+@njit(cache=True)
+def splits_of(p, used):  # type: ignore[no-untyped-def]
+    """(n, 4) ways to split a product over ``used`` cores: parts of groups, m, n and k."""
+    rows, channels, divisors = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), divisors_of(used, used)
+    found, count = np.empty((len(divisors) ** 3, 4), np.int64), 0
+    for sg in divisors:
+        for sm in divisors:
+            if sg > p.groups or sm > rows or used % (sg * sm):
+                continue
+            for sn in divisors:
+                sk = used // (sg * sm * sn)
+                if sg * sm * sn * sk == used and sn <= p.n and sk <= channels:
+                    found[count, 0], found[count, 1], found[count, 2], found[count, 3] = sg, sm, sn, sk
+                    count += 1
+    return found[:count]
 
 
 @njit(cache=True)
 def _search_splits(p, hw, used, prune, best_c, best):  # type: ignore[no-untyped-def]
     """Best of ``best`` and every mapping on ``used`` cores; and how many candidates these are."""
-    rows, channels, seen = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), 0
-    for sg in divisors_of(used, p.groups):
-        for sm in divisors_of(used // sg, rows):
-            for sn in divisors_of(used // (sg * sm), p.n):
-                sk = used // (sg * sm * sn)
-                if sk <= channels:
-                    c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, 0, ALONG_N)
-                    best_c, best, count = _search_split(p, hw, c, prune, best_c, best)
-                    seen += count
+    splits, seen = splits_of(p, used), 0
+    for each in range(len(splits)):
+        c = Candidate(
+            splits[each, 0], splits[each, 1], splits[each, 2], splits[each, 3], 1, 1, 1, 0, 0, ALONG_N
+        )  # fmt: skip
+        best_c, best, count = _search_split(p, hw, c, prune, best_c, best)
+        seen += count
     return best_c, best, seen
 
 
@@ -312,16 +348,13 @@ def search(p, hw, prune):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def least_buffer_bytes(p, hw):  # type: ignore[no-untyped-def]
     """Scratchpad of a core that any point of the space needs at least."""
-    rows, channels, least = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), np.inf
-    offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
+    least, offered = np.inf, (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     for used in range(1, hw.cores + 1):
-        for sg in divisors_of(used, p.groups):
-            for sm in divisors_of(used // sg, rows):
-                for sn in divisors_of(used // (sg * sm), p.n):
-                    for dataflow in range(3):
-                        if used // (sg * sm * sn) <= channels and offered[dataflow]:
-                            c = Candidate(sg, sm, sn, used // (sg * sm * sn), 1, 1, 1, 0, dataflow, ALONG_N)
-                            least = min(least, _least_tiles_bytes(p, hw, c))
+        for sg, sm, sn, sk in splits_of(p, used):
+            for dataflow in range(3):
+                if offered[dataflow]:
+                    c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, dataflow, ALONG_N)
+                    least = min(least, _least_tiles_bytes(p, hw, c))
     return least
 
 

@@ -246,7 +246,7 @@ class SingleMapper:
             input_on_chip=not self.off_chip(graph, op.inputs[0], resident),
             output_on_chip=not self.off_chip(graph, op.outputs[0], resident),
             weight_on_chip=not self.off_chip(graph, op.inputs[1], resident),
-            extra_load_bytes=sum(size for name, size in extras if self.off_chip(graph, name, resident)),
+            extra_load_bytes=sum((size for name, size in extras if self.off_chip(graph, name, resident)), 0.0),
             follow_s=follow_s,
         )
 

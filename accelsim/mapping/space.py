@@ -147,7 +147,7 @@ def ceil_div(a, b):  # type: ignore[no-untyped-def]
     return -(-a // b)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def input_rows(p, outputs):  # type: ignore[no-untyped-def]
     """Stored input elements that ``outputs`` values of m need for each of `input_channels` (overlap read once)."""
     if p.kernel_size == 1 and p.row_elements == 1:
@@ -156,19 +156,19 @@ def input_rows(p, outputs):  # type: ignore[no-untyped-def]
     return ((rows - 1) * min(p.row_stride, p.kernel_rows) + p.kernel_rows) * p.row_elements
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def input_channels(p, k):  # type: ignore[no-untyped-def]
     """Channels of the input in ``k`` values of k; in a plain product every value is one."""
     return max(1, k // p.kernel_size)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def input_elements(p, outputs, k):  # type: ignore[no-untyped-def]
     """Stored input elements that ``outputs`` values of m need over ``k`` values of k."""
     return input_rows(p, outputs) * input_channels(p, k)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def shares(p, c):  # type: ignore[no-untyped-def]
     """(g, m, n, k) of the fullest core; m is cut in whole rows of a convolution, k in whole channels."""
     rows = ceil_div(p.m, p.row_outputs)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from accelsim.cost.digital import area, durations_fs, energy
 from accelsim.cost.power import clock_scale_within, throttled
 from accelsim.cost.records import AreaBreakdown, EnergyBreakdown
-from accelsim.engine import run
+from accelsim.engine import Timeline, run
 from accelsim.errors import InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.load import Architecture
@@ -18,14 +18,15 @@ from accelsim.mapping.lower import Detail, lower
 from accelsim.mapping.options import MappingOptions
 from accelsim.mapping.placement import is_view, read_whole
 from accelsim.mapping.records import WorkloadMapping
+from accelsim.mapping.taskgraph import TaskGraph
 from accelsim.pipeline.evaluation import Engine, Evaluation
 from accelsim.units import fs_to_s
 from accelsim.workload.expand import expanded
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import MatMul
-from accelsim.workload.precision import PrecisionArgument, assign_formats, resolve_precision
+from accelsim.workload.precision import PrecisionArgument, PrecisionChoice, assign_formats, resolve_precision
 
-__all__ = ["DigitalEvaluation", "description_of", "evaluate_digital", "reprice"]
+__all__ = ["DigitalEvaluation", "description_of", "evaluate_digital", "reprice", "timed"]
 
 
 def description_of(architecture: Architecture) -> DigitalArchitecture:
@@ -171,12 +172,20 @@ def evaluate_digital(
     runnable = expanded(workload)
     choice = resolve_precision(runnable, precision)
     graph = assign_formats(runnable, choice, arch.value_format)
-    mapping = map_workload(graph, arch, choice, options)
-    tasks = lower(mapping, arch, detail)
-    timeline = run(tasks, durations_fs(tasks, arch), engine)
+    mapping, tasks, timeline = timed(graph, arch, choice, options=options, engine=engine, detail=detail)
     priced = energy(mapping, tasks, arch, fs_to_s(timeline.makespan_fs))
     found = DigitalEvaluation(workload, architecture, choice, mapping, tasks, timeline, priced, detail, options)
     return _within_power(found, engine)
+
+
+def timed(
+    graph: Graph, arch: DigitalArchitecture, choice: PrecisionChoice, *, options: MappingOptions,
+    engine: Engine = "auto", detail: Detail = "op",
+) -> tuple[WorkloadMapping, TaskGraph, Timeline]:  # fmt: skip
+    """Map, lower and time a graph with formats assigned and recurrence expanded; errors as `pipeline.evaluate`."""
+    mapping = map_workload(graph, arch, choice, options)
+    tasks = lower(mapping, arch, detail)
+    return mapping, tasks, run(tasks, durations_fs(tasks, arch), engine)
 
 
 def reprice(evaluation: DigitalEvaluation, architecture: Architecture) -> DigitalEvaluation:

@@ -1,5 +1,6 @@
 """Constants and areas from the technology: supplied where an architecture asks for it, refused where it does not."""
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -8,11 +9,12 @@ from hypothesis import strategies as st
 from accelsim.documents import bundled_folder, read_yaml
 from accelsim.errors import InputError
 from accelsim.hardware.area import component_areas_mm2, core_area_mm2
-from accelsim.hardware.derive import derived_constants, from_tables
+from accelsim.hardware.derive import derived_constants, derived_spans, from_tables
 from accelsim.hardware.load import list_architectures, load_architecture
 from accelsim.hardware.technology.span import total
 from accelsim.pipeline import evaluate
 from accelsim.study.assumptions import notes_on
+from accelsim.study.batch.price import with_columns
 from accelsim.study.estimate import estimate
 from accelsim.workload.load import load_workload
 from tests.hardware.conftest import refusal
@@ -159,3 +161,21 @@ def test_an_area_that_nobody_published_has_an_interval():
 def test_a_refused_technology_is_an_input_error(load):
     with pytest.raises(InputError):
         load(changed("technology", "hwcomponents", EDGE))
+
+
+@pytest.mark.parametrize("chip", ["edge-npu", "northpole-like", "systolic-128x128"])
+def test_columns_of_designs_give_what_each_gives(chip):
+    """To the last bit, where energies go by a power of the size as well."""
+    arch = load_architecture(chip)
+    sizes = {
+        "array.rows": [8.0, 31.0, 100.0], "array.per_core": [1.0, 2.0, 4.0], "vector.lanes": [3.0, 64.0, 7.0],
+        "scratchpad.capacity_bytes": [3e4, 7e5, 9e6], "scratchpad.bandwidth_bytes_per_cycle": [4.0, 96.0, 1000.0],
+        "memory.dram.capacity_bytes": [2e6, 3e7, 5e9], "memory.dram.channels": [1.0, 3.0, 8.0],
+    }  # fmt: skip
+    together = derived_spans(with_columns(arch.description, {path: np.array(each) for path, each in sizes.items()}))
+    for row in range(3):
+        alone = derived_spans(arch.override({path: each[row] for path, each in sizes.items()}).description)
+        for path, (span, _) in alone.items():
+            for end in ("value", "low", "high"):
+                column = np.broadcast_to(getattr(together[path][0], end), 3)
+                assert column[row] == getattr(span, end), path

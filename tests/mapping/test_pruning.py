@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.mapping.contraction import Share, cost, evaluate, last_store_bytes, tiling
-from accelsim.mapping.pruning import begin_s, candidate_s, least_of_split, split_s, tiling_s, too_many_fetches
+from accelsim.mapping.pruning import (
+    begin_s,
+    candidate_s,
+    least_of_split,
+    order_s,
+    split_s,
+    streamed_s,
+    tiling_s,
+    too_many_fetches,
+)
 from accelsim.mapping.search import least_buffer_bytes, search
 from accelsim.mapping.space import ALONG_GROUPS, ALONG_N, Candidate, Metrics, ceil_div, shares
 from tests.mapping.test_contraction import machines, problems
@@ -42,6 +51,9 @@ def test_no_bound_is_above_the_time(data, problem, machine, follow_s):
     above = time_s * (1 + 1e-9)
     assert split_s(machine, least) <= above
     assert tiling_s(s, t, least, start_s, last_s) <= above
+    assert order_s(problem, machine, s, t, least, c.order, last_s) <= above
+    assert streamed_s(machine, least, t.nm, t.nn, t.all_rows) <= above
+    assert streamed_s(machine, least, t.nm, t.nn, t.all_rows) <= streamed_s(machine, least, t.nm, t.nn + 1, t.all_rows)
     assert candidate_s(problem, machine, c, s, t, least, start_s, last_s) <= above
     assert not too_many_fetches(problem, t, least, turns, above)
     assert c.along == ALONG_GROUPS or turns <= s.g

@@ -70,10 +70,10 @@ def bounded(p, rows, needed, burst, mapper, seconds, keep, attempts):  # type: i
     group_s, alone_s = np.empty((2, len(p.group_first))), np.empty(len(scratch[1]))
     for end in range(2):
         groups_s(
-            p.group_stripes, p.group_load, p.member_ptr, p.member, 0, len(p.group_first), burst, end, mapper, seconds,
-            group_s[end],
+            p.group_stripes, p.group_load, p.member_ptr, p.member, np.int64(0), len(p.group_first), burst, end, mapper,
+            seconds, group_s[end],
         )  # fmt: skip
-    least, most = np.empty(len(attempts)), np.inf
+    least, most, ends_s = np.empty(len(attempts)), np.inf, np.empty(2)
     for attempt in range(len(attempts)):
         first, last, row = p.group_ptr[attempt], p.group_ptr[attempt + 1], p.attempt_row[attempt]
         begin, count = p.row_ptr[row], p.row_ptr[row + 1] - p.row_ptr[row]
@@ -84,8 +84,10 @@ def bounded(p, rows, needed, burst, mapper, seconds, keep, attempts):  # type: i
         kept = first + np.flatnonzero(keep[first:last])
         spans = np.empty((len(kept), 2), np.int64)
         spans[:, 0], spans[:, 1] = p.group_first[kept], p.group_last[kept]
-        least[attempt] = row_with(p, row, burst, 0, mapper, seconds, quiet, loop_s, spans, group_s[0][kept], scratch)
-        slowest = row_with(p, row, burst, 1, mapper, seconds, quiet, loop_s, spans, group_s[1][kept], scratch)
-        most = min(most, slowest)
+        for end in range(2):
+            ends_s[end] = row_with(
+                p, row, burst, end, mapper, seconds, quiet, loop_s, spans, group_s[end][kept], scratch
+            )  # fmt: skip
+        least[attempt], most = ends_s[0], min(most, ends_s[1])
     for attempt in range(len(attempts)):
         attempts[attempt] = least[attempt] * _SLACK < most

@@ -14,10 +14,20 @@ from numba import njit
 
 from accelsim.mapping.contraction import Share, cost
 from accelsim.mapping.schedule import Rates, Work, schedule_s
-from accelsim.mapping.search import all_sides, divisors_of, orders_that_differ, tiling_of
-from accelsim.mapping.space import ALONG_N, Candidate, ceil_div, input_channels, shares
+from accelsim.mapping.search import all_sides, orders_that_differ, splits_of, tiling_of
+from accelsim.mapping.space import ALONG_N, Candidate, input_channels, shares
 
-__all__ = ["FIELDS", "RATES", "enumerated", "filtered", "longest_path", "put_candidate", "put_chunks"]
+__all__ = [
+    "FIELDS",
+    "RATES",
+    "differs",
+    "enumerated",
+    "filtered",
+    "longest_path",
+    "preferred",
+    "put_candidate",
+    "put_chunks",
+]
 
 FIELDS = (
     "tiles", "fetches", "cycles", "port_bytes", "load_bytes", "first_load_bytes", "store_bytes", "last_store_bytes",
@@ -42,19 +52,13 @@ _MOST_TURNS = 8
 @njit(cache=True, nogil=True)
 def enumerated(p, hw):  # type: ignore[no-untyped-def]
     """(n, `FIELDS`) of every mapping of a product, whatever its room, in the order of `search`."""
-    rows = np.empty((1024, 15))
-    n = 0
-    outputs, channels = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size)
+    rows, n = np.empty((1024, 15)), np.int64(0)  # no literal, for which all below would be compiled anew
     offered = (hw.weight_stationary, hw.output_stationary, hw.input_stationary)
     for used in range(hw.cores, 0, -1):
-        for sg in divisors_of(used, p.groups):
-            for sm in divisors_of(used // sg, outputs):
-                for sn in divisors_of(used // (sg * sm), p.n):
-                    sk = used // (sg * sm * sn)
-                    for dataflow in range(3):
-                        if sk <= channels and offered[dataflow]:
-                            c = Candidate(sg, sm, sn, sk, 1, 1, 1, 0, dataflow, ALONG_N)
-                            rows, n = _tilings(p, hw, c, rows, n)
+        for sg, sm, sn, sk in splits_of(p, used):
+            for dataflow in range(3):
+                if offered[dataflow]:
+                    rows, n = _tilings(p, hw, Candidate(sg, sm, sn, sk, 1, 1, 1, 0, dataflow, ALONG_N), rows, n)
     return rows[:n]
 
 
@@ -81,12 +85,12 @@ def _tilings(p, hw, c, rows, n):  # type: ignore[no-untyped-def]
                             order, c.dataflow, along,
                         )  # fmt: skip
                         put_candidate(rows[n], p, cost(p, hw, c, share, tiling), used)
-                        n += 1 if _differs(rows, first, n) else 0
+                        n += 1 if differs(rows, first, n) else 0
     return rows, n
 
 
 @njit(cache=True, nogil=True)
-def _differs(rows, first, last):  # type: ignore[no-untyped-def]
+def differs(rows, first, last):  # type: ignore[no-untyped-def]
     """Whether row ``last`` is none of those from ``first`` on: of equal ones, the first is taken."""
     for other in range(first, last):
         same = True
@@ -271,7 +275,7 @@ def longest_path(row, follow, vector, burst, at, path):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _preferred(rows, a, b):  # type: ignore[no-untyped-def]
+def preferred(rows, a, b):  # type: ignore[no-untyped-def]
     """Whether `search` takes ``a`` where both are equally fast."""
     for field in (DRAM, PORT, TILES):
         if rows[a, field] != rows[b, field]:
@@ -322,7 +326,7 @@ def _fastest(rows, pool, followers, vector, burst, at, times):  # type: ignore[n
     for i in range(len(pool)):
         times[i] = _time_at(rows[pool[i]], followers, vector, burst, at)
         over = times[i] - times[best]
-        if over < -_NOISE * times[best] or (over < _NOISE * times[best] and _preferred(rows, pool[i], pool[best])):
+        if over < -_NOISE * times[best] or (over < _NOISE * times[best] and preferred(rows, pool[i], pool[best])):
             best = i
     return best
 
@@ -369,7 +373,7 @@ def filtered(rows, pool, followers, vector, burst, center, corners):  # type: ig
         alive = np.ones(len(pool), dtype=np.bool_)
         for i in range(len(pool)):
             if pool[i] != best:
-                equal = not vector and _preferred(rows, best, pool[i])
+                equal = not vector and preferred(rows, best, pool[i])
                 alive[i] = not _never_better(bounds, i, corner_s, -_NOISE if equal else _MARGIN)
         pool, bounds = pool[alive], bounds[alive]
     return pool

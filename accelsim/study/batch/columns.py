@@ -1,15 +1,18 @@
 """Overrides by column: checked like `Architecture.override`, and sorted by what they change.
 
 A *rate* changes how long tasks take, a *price* only what they cost, anything else the *structure*: what a design is
-made of, and so which mappings there are. The rules of rates and prices are ranges, so the ends of a column stand for
-all of it; designs of one structure share the rest of their description.
+made of, and so which mappings there are. Of a structure, *sizes* are numbers that formulas take as they are; designs
+that differ in rates, prices and sizes only are of one *kind*, and one description with columns stands for all of them.
+
+The rules of rates, prices and sizes are ranges, some of whole numbers, so a few rows stand for all of a column.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 from accelsim.errors import InputError
 from accelsim.hardware.load import Architecture
 
-__all__ = ["BANKED", "Columns", "Overrides", "codes_of"]
+__all__ = ["Columns", "Overrides", "codes_of"]
 
 Overrides = Mapping[str, Sequence[Any] | NDArray[Any]]
 
@@ -30,21 +33,30 @@ _RATES = re.compile(
 _PRICES = re.compile(
     r"array\.units\.[^.]+\.energy_pj_per_mac|vector\.energy_pj_(simple|special)"
     r"|scratchpad\.(read|write)_energy_pj_per_byte|interconnect\.energy_pj_per_byte_hop"
-    r"|memory\.dram\.energy_pj_per_byte|host\.energy_pj_per_byte|leakage_w|area_mm2"
+    r"|memory\.dram\.energy_pj_per_byte|host\.energy_pj_per_byte|leakage_w|area_mm2|power_limit_w"
 )
-BANKED = "scratchpad.bandwidth_bytes_per_cycle"
-"""The only rate of which a technology's figures are no plain formula: the energies of a scratchpad go by its banks."""
+_OF_ARRAYS = ("array.rows", "array.columns", "array.per_core")
+_SIZES = re.compile(
+    r"array\.(rows|columns|per_core|accumulator_bytes|weight_fifo_bytes)|vector\.(lanes|cycles_simple|cycles_special)"
+    r"|scratchpad\.capacity_bytes|memory\.dram\.(channels|burst_bytes|capacity_bytes)|dma\.engines"
+)
+_SORTS = {"rates": _RATES, "prices": _PRICES, "sizes": _SIZES}
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns of ``designs`` values by dotted path: ``rates`` and ``prices`` (designs,) float64, ``structure`` any."""
+    """Columns of ``designs`` values by dotted path, as they were ``given`` and by what they change.
+
+    ``rates``, ``prices`` and ``sizes`` are (designs,) float64, ``others`` any.
+    """
 
     architecture: Architecture
     designs: int
+    given: Overrides
     rates: Mapping[str, NDArray[np.float64]]
     prices: Mapping[str, NDArray[np.float64]]
-    structure: Mapping[str, Sequence[Any] | NDArray[Any]]
+    sizes: Mapping[str, NDArray[np.float64]]
+    others: Mapping[str, Sequence[Any] | NDArray[Any]]
 
     @staticmethod
     def of(architecture: Architecture, overrides: Overrides) -> Columns:
@@ -54,40 +66,45 @@ class Columns:
             InputError: columns of different lengths or none, an unknown path, or a value that breaks its field's rule.
         """
         designs = _designs(overrides)
-        kinds: dict[str, dict[str, Any]] = {"rates": {}, "prices": {}, "structure": {}}
+        sorted_: dict[str, dict[str, Any]] = {"rates": {}, "prices": {}, "sizes": {}, "others": {}}
         for path, column in overrides.items():
-            kind = "rates" if _RATES.fullmatch(path) else "prices" if _PRICES.fullmatch(path) else "structure"
-            numbers = np.asarray(column) if kind != "structure" else np.zeros(0)
-            if kind == "structure" or numbers.dtype.kind not in "fiu" or numbers.ndim != 1:
-                kinds["structure"][path] = column
-                continue
-            kinds[kind][path] = _checked(architecture, path, numbers.astype(np.float64))
-        return Columns(architecture, designs, **kinds)
+            numbers = _numbers(column)
+            what = "others" if numbers is None else _sort_of(path)
+            sorted_[what][path] = column if what == "others" else numbers
+        found = Columns(architecture, designs, overrides, **sorted_)
+        for row in dict.fromkeys(row for column in found.numbers.values() for row in _extremes(column)):
+            found.design(row)
+        return found
 
     def row(self, index: int) -> dict[str, Any]:
         """The overrides of one design."""
-        return {path: column[index] for path, column in (*self.structure.items(), *self._numbers.items())}
+        return {path: column[index] for path, column in self.given.items()}
 
     def design(self, index: int) -> Architecture:
         """The architecture of one design."""
         return self.architecture.override(self.row(index)) if self.designs else self.architecture
 
     @property
-    def _numbers(self) -> dict[str, NDArray[np.float64]]:
-        return {**self.rates, **self.prices}
+    def numbers(self) -> dict[str, NDArray[np.float64]]:
+        """Rates, prices and sizes."""
+        return {**self.rates, **self.prices, **self.sizes}
 
     def structure_of(self, index: int) -> tuple[tuple[str, str], ...]:
         """What columns say of the structure of one design."""
-        return tuple((path, repr(column[index])) for path, column in self.structure.items())
+        return tuple((path, repr(column[index])) for path, column in (*self.sizes.items(), *self.others.items()))
 
-    def structures(self) -> NDArray[np.int64]:
+    def kinds(self) -> tuple[NDArray[np.int64], list[int]]:
+        """(designs,) a number for each kind: 0, 1, ..., and of each the row that makes most MACs a cycle."""
+        kinds = codes_of([_codes(column) for column in self.others.values()], self.designs)
+        macs = np.ones(self.designs)
+        for path in _OF_ARRAYS:
+            macs = macs * self.sizes.get(path, 1.0)
+        order = np.lexsort((macs, kinds))
+        return kinds, order[np.cumsum(np.bincount(kinds)) - 1].tolist()
+
+    def structures(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
         """(designs,) a number for each structure: 0, 1, ..."""
-        return codes_of([_codes(column) for column in self.structure.values()], self.designs)
-
-    def banks(self, designs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """For each of ``designs`` a number for each different value of `BANKED`."""
-        column = self.rates.get(BANKED)
-        return np.zeros(len(designs), np.int64) if column is None else _codes(column[designs])
+        return codes_of([kinds, *(_codes(column) for column in self.sizes.values())], self.designs)
 
     def timings(self, structures: NDArray[np.int64]) -> NDArray[np.int64]:
         """(designs,) a number for each structure at its rates: what tells designs apart in time."""
@@ -111,12 +128,28 @@ def _codes(column: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
     return np.array([known.setdefault(repr(value), len(known)) for value in column], dtype=np.int64)
 
 
-def _checked(architecture: Architecture, path: str, column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The column if both of its ends keep the rule of the field; NaN and infinity are refused as any other value."""
-    strange = column[~np.isfinite(column)]
-    for value in (*strange[:1], *([] if len(strange) or not len(column) else {column.min(), column.max()})):
-        architecture.override({path: value})
-    return column
+def _numbers(column: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64] | None:
+    """(designs,) float64 of a column of numbers; None of any other, and of numbers that no float holds."""
+    if not isinstance(column, np.ndarray):
+        if not all(issubclass(each, Real) and not issubclass(each, bool) for each in set(map(type, column))):
+            return None
+        column = np.array(column)
+    return column.astype(np.float64) if column.dtype.kind in "fiu" and column.ndim == 1 else None
+
+
+def _sort_of(path: str) -> str:
+    """What a column of numbers changes."""
+    return next((name for name, paths in _SORTS.items() if paths.fullmatch(path)), "others")
+
+
+def _extremes(column: NDArray[np.float64]) -> Iterator[int]:
+    """Rows that break the rule of the field if any does: the ends, the first fraction, the first that is not finite."""
+    if len(column):
+        for strange in (~np.isfinite(column), column != np.floor(column)):
+            if strange.any():
+                yield int(strange.argmax())
+        yield int(column.argmin())
+        yield int(column.argmax())
 
 
 def _designs(overrides: Overrides) -> int:

@@ -2,24 +2,25 @@
 
 Designs are sorted by structure. Within one, those that take the same time share their mapping and timeline and differ
 only in what they pay; what is left are the different timings, which are found together where there are many of them.
-Structures with few timings are mapped each for itself, in compiled code where that is modelled (`structures`).
+Structures with few timings are mapped each for itself, in compiled code where that is modelled (`structures`). Prices
+are formulas on columns, of all designs of a kind at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.hardware.load import Architecture
 from accelsim.mapping.options import MappingOptions
-from accelsim.pipeline.digital import description_of
-from accelsim.study.batch.columns import BANKED, Columns, Overrides
+from accelsim.study.batch.columns import Columns, Overrides
 from accelsim.study.batch.kept import Kept
+from accelsim.study.batch.kinds import Kinds, grouped
 from accelsim.study.batch.loop import Rows, evaluate_one
-from accelsim.study.batch.price import area_of, metrics, with_columns, with_derived
+from accelsim.study.batch.price import area_of, metrics
 from accelsim.study.batch.records import BatchResult
 from accelsim.study.batch.timings import Question, Timings, are_many, reading_of, timings, timings_apart
 from accelsim.workload.graph import Graph
@@ -37,6 +38,7 @@ def evaluate_batch(
     overrides: Overrides,
     options: MappingOptions | None = None,
     kept: Kept | None = None,
+    threads: int = 1,
 ) -> BatchResult:
     """Evaluate one workload on many designs of one architecture.
 
@@ -50,29 +52,20 @@ def evaluate_batch(
         overrides: by dotted path a column of values, one a design, as `Architecture.override` takes them.
         options: which choices the mapper may make; None takes the defaults.
         kept: what earlier batches found out of workloads and structures; None keeps nothing for the next.
+        threads: in which designs of structures of their own are mapped.
 
     Raises:
         InputError: columns of different lengths, a path that does not exist or a value that breaks its field's rule.
         UnsupportedError: an op or format that is not modelled.
     """
     columns = Columns.of(architecture, overrides)
-    question = Question(workload, precision, options or MappingOptions(), kept or Kept())
+    question = Question(workload, precision, options or MappingOptions(), kept or Kept(), threads)
     batch = _Batch(question, columns, Rows.of(columns.designs))
     if architecture.kind == "digital":
         batch.digital()
     else:
         batch.loop(np.arange(columns.designs))
     return batch.rows.result()
-
-
-@dataclass(frozen=True, slots=True)
-class _Structure:
-    """Designs of one structure: one of each timing, which of these each has, and the architecture of the first."""
-
-    designs: IntArray
-    timings: IntArray
-    which: IntArray
-    first: Architecture
 
 
 class _Batch:
@@ -88,62 +81,40 @@ class _Batch:
 
     def digital(self) -> None:
         """Evaluate all designs: structures with many timings one by one, all others together."""
-        structures = self.columns.structures()
+        kinds = Kinds.of(self.columns)
+        structures = self.columns.structures(kinds.of_design)
         times = self.columns.timings(structures)
-        alone: dict[Hashable, list[_Structure]] = {}
-        for designs in _grouped(structures):
-            kinds, which = np.unique(times[designs], return_index=True, return_inverse=True)[1:]
-            first = self.columns.design(int(designs[0]))
-            structure = _Structure(designs, designs[kinds], which, first)
-            if are_many(self.question, description_of(first), len(kinds)):
-                self._fill(structure, timings(self.question, self.columns, structure.timings), 0)
-            else:
-                alone.setdefault(reading_of(description_of(first)), []).append(structure)
-        for alike in alone.values():
-            self._apart(alike)
+        firsts = np.unique(times, return_index=True)[1]  # a design of each timing, by its number
+        apart = np.ones(len(firsts), np.bool_)
+        for designs, members in zip(grouped(structures), grouped(structures[firsts]), strict=True):
+            if are_many(self.question, kinds.arch_of(int(designs[0])), len(members)):
+                found = timings(self.question, self.columns, firsts[members])
+                self._fill(kinds, designs, np.searchsorted(members, times[designs]), found)
+                apart[members] = False
+        alike: dict[Hashable, int] = {}
+        readings = np.array([alike.setdefault(reading_of(arch), len(alike)) for arch in kinds.archs], np.int64)
+        reading = np.where(apart, readings[kinds.of_design[firsts]], -1)
+        for number in alike.values():
+            members = np.flatnonzero(reading == number)
+            if len(members):
+                designs = np.flatnonzero(reading[times] == number)
+                found = timings_apart(self.question, kinds, firsts[members])
+                self._fill(kinds, designs, np.searchsorted(members, times[designs]), found)
 
-    def _apart(self, alike: Sequence[_Structure]) -> None:
-        """Evaluate structures that read the workload alike."""
-        which = np.concatenate([each.timings for each in alike])
-        known = {int(each.designs[0]): each.first for each in alike}
-        archs = [description_of(known.get(row) or self.columns.design(row)) for row in which.tolist()]
-        found, begin = timings_apart(self.question, self.columns, which, archs), 0
-        for each in alike:
-            self._fill(each, found, begin)
-            begin += len(each.timings)
+    def _fill(self, kinds: Kinds, designs: IntArray, which: IntArray, found: Timings) -> None:
+        """Fill ``designs``, of which ``which`` are the timings in ``found``."""
+        self.rows.looped += int(found.looped.sum())
+        refused = np.isin(which, list(found.refused))
+        for row, timing in zip(designs[refused].tolist(), which[refused].tolist(), strict=True):
+            self.rows.refuse(row, found.refused[timing])
+        designs, which = designs[~refused], which[~refused]
+        for members, arch in kinds.apart(designs, derived=True):
+            self._price(designs[members], arch, found, which[members])
 
-    def _fill(self, structure: _Structure, found: Timings, begin: int) -> None:
-        """Fill the rows of a structure, whose timings stand in ``found`` from ``begin`` on."""
-        designs, which, first = structure.designs, structure.which + begin, structure.first
-        looped = found.looped[begin : begin + len(structure.timings)]
-        self.rows.looped += int(looped.sum())
-        fits = np.ones(len(designs), np.bool_)
-        for timing in np.unique(which).tolist():
-            if timing in found.refused:
-                self.rows.refuse(designs[which == timing], found.refused[timing])
-                fits &= which != timing
-        banks = self.columns.banks(designs) if first.derived else np.zeros(len(designs), np.int64)
-        for members in _grouped(banks):
-            chosen = members[fits[members]]
-            if len(chosen):
-                self._price(designs[chosen], first, found, which[chosen])
-
-    def _price(self, designs: IntArray, first: Architecture, found: Timings, which: IntArray) -> None:
-        """Fill the rows of ``designs``, of the structure of ``first``; ``which`` are their timings."""
-        columns = self.columns
-        stated = {path: column[designs] for path, column in (*columns.rates.items(), *columns.prices.items())}
-        if first.derived:
-            first = columns.design(int(designs[0]))
-            stated.pop(BANKED, None)  # the same for all of them
-        arch = with_derived(with_columns(description_of(first), stated), first.derived)
+    def _price(self, designs: IntArray, arch: DigitalArchitecture, found: Timings, which: IntArray) -> None:
+        """Fill the rows of ``designs``, whose description ``arch`` holds columns; ``which`` are their timings."""
         values = metrics(self.question.workload, found.weight_bytes, arch, found.timed.take(which), area_of(arch))
         self.rows.values[designs] = values
         limit = arch.power_limit_w
         if limit is not None:
             self.loop(designs[values[:, 2] > limit.value])
-
-
-def _grouped(codes: IntArray) -> list[IntArray]:
-    """Indices of each different code, in order of the codes."""
-    order = np.argsort(codes, kind="stable")
-    return [each for each in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(each)]

@@ -133,7 +133,7 @@ def planned(
         try:
             if attempt.failure is not None:
                 raise attempt.failure
-            row, starts = _Builder(plan, attempt).row(graph, attempt.room, 1, _single(plan, attempt))
+            row, starts = _Builder(plan, attempt).row(graph, attempt.room, _single(plan, attempt))
         except InfeasibleError as error:
             if failure is None or error.infeasible.bound > failure.infeasible.bound:
                 failure = error
@@ -160,7 +160,7 @@ class _Builder:
     plan: Plan
     attempt: Attempt
 
-    def row(self, graph: Graph, room: Room, times: int, single: TracedMapper) -> tuple[int, list[int]]:
+    def row(self, graph: Graph, room: Room, single: TracedMapper) -> tuple[int, list[int]]:
         """The row of all ops of ``graph``, and the op at which each entry begins."""
         made, starts, index = PlannedRow(), list[int](), 0
         inside, slot = self.attempt.ahead_room(room)
@@ -170,20 +170,20 @@ class _Builder:
             ahead = None
             if isinstance(op, Loop):
                 made.alone.append(NONE)
-                made.loops.append(self.loop(op, graph, room, times, single))
+                made.loops.append(self.loop(op, graph, room, single))
             else:
-                entry, count = single.entry(graph, index, room, times)
-                made.alone.append(self.plan.searches.of(entry))
+                search, count = single.traced(graph, index, room)
+                made.alone.append(search)
                 made.loops.append(NONE)
                 if self.attempt.options.prefetch:
-                    ahead = single.ahead(graph, index, inside, times, slot)
-            made.ahead.append(NONE if ahead is None else self.plan.searches.of(ahead))
-            made.ahead_bytes.append(0.0 if ahead is None else ahead.ops[0].ahead_bytes or 0.0)
+                    ahead = single.traced_ahead(graph, index, inside, slot)
+            made.ahead.append(NONE if ahead is None else ahead[0])
+            made.ahead_bytes.append(0.0 if ahead is None else ahead[1])
             index += count
         self.plan.rows.append(made)
         return len(self.plan.rows) - 1, starts
 
-    def loop(self, op: Loop, graph: Graph, room: Room, times: int, single: TracedMapper) -> int:
+    def loop(self, op: Loop, graph: Graph, room: Room, single: TracedMapper) -> int:
         """All ways to run a loop that fit."""
         weights, ways = self.attempt.ways(op, room)
         found: list[Way] = []
@@ -194,7 +194,7 @@ class _Builder:
             streamed = sum(size for name, size in weights.items() if name not in names)
             kept = sum(weights[name] for name in names)
             try:
-                row, _ = self.row(op.body, Room(free, room.resident | set(names)), times * op.steps, mapper)
+                row, _ = self.row(op.body, Room(free, room.resident | set(names)), mapper)
             except InfeasibleError as error:
                 failure = error
                 continue

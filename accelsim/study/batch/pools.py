@@ -6,16 +6,18 @@ own box. Nothing is made before it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from accelsim.study.batch.candidates import FIELDS, filtered
+from accelsim.study.batch.candidates import BUFFER, FIELDS, filtered
+from accelsim.study.batch.contenders import contenders, without_rates
+from accelsim.study.batch.envelope import Cells
 from accelsim.study.batch.kernels import Needed
 from accelsim.study.batch.rates import Box
-from accelsim.study.batch.searches import HOST, VECTOR, Search, Searches
+from accelsim.study.batch.searches import ARRAY, HOST, VECTOR, Search, Searches
 
 __all__ = ["Node", "Table", "needed"]
 
@@ -54,12 +56,18 @@ class Table:
 
 
 class Node:
-    """A box of designs."""
+    """A box of designs.
 
-    def __init__(self, table: Table, box: Box | None, parent: Node | None = None) -> None:
-        self.table, self.box, self.parent = table, box, parent
+    With ``cells``, what is the best of a search for one of its designs is found; else what its parent left is filtered.
+    ``few`` candidates are left where that was so here or above.
+    """
+
+    def __init__(self, table: Table, box: Box | None, parent: Node | None = None, cells: Cells | None = None) -> None:
+        self.table, self.box, self.parent, self.cells = table, box, parent, cells
         self._begin, self._count = _NONE, _NONE
         self._pool = _NONE
+        self._best: dict[Hashable, list[tuple[float, float, IntArray]]] = {}
+        self.few: bool = cells is not None or (parent is not None and parent.few)
 
     def pool(self, search: int) -> IntArray:
         """Rows of the table that may be best for a search here."""
@@ -81,15 +89,51 @@ class Node:
             self._begin, self._count = np.concatenate((self._begin, more)), np.concatenate((self._count, more))
 
     def _found(self, searches: IntArray) -> tuple[IntArray, IntArray]:
-        if self.parent is not None:
+        if self.parent is not None and self.cells is None:
             ptr, pool = self.parent.pools(searches)
             return self._filtered(self.table.rows, ptr, pool, searches)
-        found = []
-        for search in searches.tolist():
-            rows = self.table.searches.candidates(search)
-            everything = np.array([0, len(rows)]), np.arange(len(rows))
-            found.append(self.table.keep(rows[self._filtered(rows, *everything, np.array([search]))[1]]))
+        kind, found = self.table.listed.kind[searches], [_NONE] * len(searches)
+        vector = np.flatnonzero(kind == VECTOR)
+        for place, each in zip(vector.tolist(), self._chunks(searches[vector]), strict=True):
+            found[place] = each
+        arrays = np.flatnonzero(kind == ARRAY).tolist()
+        if self.cells is not None:
+            arrays.sort(key=lambda place: -self.table.searches.capacity_of(int(searches[place])))
+        for place in arrays:
+            found[place] = self._mappings(int(searches[place]))
         return _pointers([len(each) for each in found]), np.concatenate([_NONE, *found])
+
+    def _mappings(self, number: int) -> IntArray:
+        """Rows of a search of a product."""
+        if self.cells is not None:
+            return self._contenders(number, self.cells)
+        rows = self.table.searches.candidates(number)
+        everything = np.array([0, len(rows)]), np.arange(len(rows))
+        return self.table.keep(rows[self._filtered(rows, *everything, np.array([number]))[1]])
+
+    def _contenders(self, number: int, cells: Cells) -> IntArray:
+        """Those that are the best for a design; those of a larger room are those of each smaller one that they fit."""
+        search = self.table.searches.found[number]
+        assert search.problem is not None
+        assert search.machine is not None
+        capacity, machine = search.machine.capacity_bytes, without_rates(search.machine)
+        known = self._best.setdefault((search.problem, machine, search.followers), [])
+        for limit, held, found in known:
+            if held <= capacity <= limit:
+                return found
+        followers = np.array(search.followers, dtype=np.float64).reshape(-1, 2)
+        machine = machine._replace(capacity_bytes=capacity)
+        rows = contenders(search.problem, machine, followers, self.table.burst, cells)
+        known.append((capacity, float(rows[:, BUFFER].max(initial=0.0)), self.table.keep(rows)))
+        return known[-1][2]
+
+    def _chunks(self, numbers: IntArray) -> list[IntArray]:
+        """Rows of searches of vector work."""
+        if not len(numbers):
+            return []
+        ptr, rows = self.table.searches.chunks(numbers.tolist(), self.table.burst)
+        ptr, left = self._filtered(rows, ptr, np.arange(len(rows)), numbers)
+        return np.split(self.table.keep(rows[left]), ptr[1:-1])
 
     def _filtered(
         self, rows: NDArray[np.float64], ptr: IntArray, pool: IntArray, searches: IntArray

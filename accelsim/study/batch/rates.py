@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.cost.digital import action_seconds
+from accelsim.cost.digital import Number, action_seconds
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.machines import machine_of
 from accelsim.study.batch.candidates import RATES
 
-__all__ = ["AMOUNTS", "MAPPER", "Box", "DesignRates", "halves"]
+__all__ = ["AMOUNTS", "MAPPER", "Box", "DesignRates", "halves", "table_of"]
 
 Column = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class DesignRates:
         )  # fmt: skip
         assert len(linear) == len(RATES)
         return DesignRates(
-            _table(mapper, designs), _table([seconds[name] for name in AMOUNTS], designs), _table(linear, designs)
+            table_of(mapper, designs), table_of([seconds[name] for name in AMOUNTS], designs), table_of(linear, designs)
         )
 
     def ends(self) -> Column:
@@ -85,8 +85,12 @@ class DesignRates:
         return len(self.mapper)
 
 
-def _table(columns: object, designs: int) -> Column:
-    return np.stack([np.broadcast_to(np.asarray(each, dtype=np.float64), designs) for each in columns], axis=1)  # type: ignore[attr-defined]
+def table_of(columns: Sequence[Number], designs: int) -> Column:
+    """(designs, columns) of columns; what is the same for all of the designs may be a number."""
+    table = np.empty((designs, len(columns)))
+    for index, column in enumerate(columns):
+        table[:, index] = column
+    return table
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,20 @@ that of one design and is not used.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import inf
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from accelsim.errors import InfeasibleError
 from accelsim.mapping.machines import Machines
 from accelsim.mapping.placement import is_view
 from accelsim.mapping.single import HOST_BYTES, Entry, Room, SingleMapper
 from accelsim.mapping.space import Machine, Problem
-from accelsim.study.batch.candidates import FIELDS, enumerated
+from accelsim.study.batch.candidates import FIELDS, enumerated, put_chunks
 from accelsim.workload.graph import Graph
 from accelsim.workload.ops import Host, Move, Op
 from accelsim.workload.vector_work import element_work
@@ -25,8 +28,11 @@ __all__ = ["ARRAY", "HOST", "NOTHING", "VECTOR", "Search", "Searches", "TracedMa
 
 ARRAY, VECTOR, HOST, NOTHING = range(4)
 """What runs an entry: arrays, vector units, the host, or nothing at all."""
-_VECTOR_TILES = tuple(2**power for power in range(21))
+_CUTS, _FIELDS = 21, len(FIELDS)
+"""Powers of two of chunks of vector work, and columns of a candidate."""
 _KEPT_TABLES = 64
+TraceKey = tuple[int, int, frozenset[str], frozenset[str]]
+"""What decides about an entry but its room: its graph, its first op, its tensors on chip, and those resident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Search:
         followers: (followers, 2) cycles and port bytes, as `candidates.longest_path` takes them, of vector ops behind.
         follower_bytes: (followers,) bytes that each moves through the scratchpads.
         problem, machine: of matrix work; ``capacity_bytes`` of the machine is the room for streams in a core.
-        moved: of vector work: cycles, and bytes that cross, are loaded, are stored, and have room.
+        moved: of vector work: cycles, and bytes that cross, are loaded, are stored, and have room where any are.
         host: bytes to the host and seconds there.
     """
 
@@ -50,16 +56,44 @@ class Search:
     moved: tuple[float, float, float, float, float] = (0.0,) * 5
     host: tuple[float, float] = (0.0, 0.0)
 
+    def with_room(self, free_bytes: float, cores: int) -> Search:
+        """The same in ``free_bytes`` of the scratchpads of all ``cores``."""
+        machine, moved = self.machine, self.moved
+        if machine is not None:
+            machine = machine._replace(capacity_bytes=free_bytes / cores)
+        elif moved[2] + moved[3] > 0:
+            moved = (*moved[:4], free_bytes)
+        else:
+            return self
+        return Search(self.kind, self.followers, self.follower_bytes, self.problem, machine, moved, self.host)
+
+
+@dataclass(slots=True)
+class Trace:
+    """An entry in any room: its search, how many ops it takes, and the least room in which it was found to fit.
+
+    ``numbers`` are its searches by room.
+    """
+
+    search: Search
+    ops: int
+    fits_bytes: float = inf
+    numbers: dict[float, int] = field(default_factory=dict)
+
 
 @dataclass
 class Searches:
-    """All different searches of a structure, numbered, and the candidates of each."""
+    """All different searches of a structure, numbered, and the candidates of each.
+
+    ``traces`` and ``ahead_bytes``, of weights loaded before an entry, are what is known of entries in any room.
+    """
 
     machines: Machines
     found: list[Search] = field(default_factory=list)
     numbers: dict[Search, int] = field(default_factory=dict)
     entries: dict[int, tuple[Entry, int]] = field(default_factory=dict)
-    last: int = -1
+    traces: dict[TraceKey, Trace] = field(default_factory=dict)
+    ahead_bytes: dict[TraceKey, float] = field(default_factory=dict)
     _tables: dict[tuple[Problem, Machine], NDArray[np.float64]] = field(default_factory=dict)
 
     def number(self, search: Search) -> int:
@@ -77,7 +111,7 @@ class Searches:
         """(n, `FIELDS`) of all mappings of a search that fit, in the order in which the mapper sees them."""
         search = self.found[number]
         if search.kind == VECTOR:
-            return self._chunks(*search.moved)
+            return self.chunks([number], self.machines.rates("vector", 0.0).burst_bytes)[1]
         if search.problem is None or search.machine is None:
             return np.zeros((0, len(FIELDS)))
         key = search.problem, search.machine._replace(capacity_bytes=0.0)
@@ -88,24 +122,35 @@ class Searches:
         table = self._tables[key]
         return table[table[:, FIELDS.index("buffer_bytes")] <= search.machine.capacity_bytes]
 
-    def _chunks(
-        self, cycles: float, crossing: float, load: float, store: float, free: float
-    ) -> NDArray[np.float64]:  # fmt: skip
-        """Vector work in 1, 2, 4, ... chunks, as `single` cuts it."""
-        cores = self.machines.arch.n_cores
-        burst = self.machines.rates("vector", 0.0).burst_bytes
-        rows: list[tuple[float, ...]] = []
-        for tiles in _VECTOR_TILES if load + store > 0 else (1,):
+    def chunks(self, numbers: Sequence[int], burst: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Vector work of several searches in 1, 2, 4, ... chunks: where that of each begins, and (n, `FIELDS`)."""
+        moved = np.array([self.found[number].moved for number in numbers], dtype=np.float64).reshape(-1, 5)
+        found: tuple[NDArray[np.int64], NDArray[np.float64]] = _chunks(moved, self.machines.arch.n_cores, burst)
+        return found
+
+    def capacity_of(self, number: int) -> float:
+        """Room of a search of a product in a core."""
+        machine = self.found[number].machine
+        return 0.0 if machine is None else machine.capacity_bytes
+
+
+@njit(cache=True, nogil=True)
+def _chunks(moved, cores, burst):  # type: ignore[no-untyped-def]
+    """Vector work in chunks, as `single` cuts it: (searches + 1,) where each begins, and (n, `FIELDS`)."""
+    ptr, rows, n = np.zeros(len(moved) + 1, np.int64), np.empty((_CUTS * len(moved), _FIELDS)), 0
+    for search in range(len(moved)):
+        cycles, crossing, load, store, free = moved[search]
+        tiles, found = np.int64(1), 0
+        while tiles < 2**_CUTS:
             held = (load + store) * (2 / tiles if tiles > 1 else 1)
             if held <= free or load + store <= 0:
-                first, last = (ceil(moved / tiles / burst) * burst for moved in (load, store))
-                rows.append((
-                    tiles, tiles if load > 0 else 1, cycles, crossing / cores, first * tiles, first, last * tiles, last,
-                    1.0 / cores, 0.0, 0.0, 0.0, held / cores, (first + last) * tiles, crossing + load + store,
-                ))  # fmt: skip
-            if (rows or load + store <= 0) and max(load, store) <= tiles * burst:
+                put_chunks(rows[n], tiles, cycles, crossing, load, store, cores, burst)
+                n, found = n + 1, found + 1
+            if load + store <= 0 or (found and max(load, store) <= tiles * burst):
                 break
-        return np.array(rows, dtype=np.float64).reshape(-1, len(FIELDS))
+            tiles *= 2
+        ptr[search + 1] = n
+    return ptr, rows[:n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +167,48 @@ class TracedMapper(SingleMapper):
     def entry(self, graph: Graph, index: int, room: Room, times: int) -> tuple[Entry, int]:
         """As `SingleMapper.entry`."""
         found, count = SingleMapper.entry(self, graph, index, room, times)
-        self.searches.last = self.searches.number(self._search(graph, graph.ops[index], room, found))
-        self.searches.entries[id(found)] = found, self.searches.last
+        self.searches.entries[id(found)] = found, self.traced(graph, index, room)[0]
         return found, count
 
-    def ahead(self, graph: Graph, index: int, room: Room, times: int, slot_bytes: float) -> Entry | None:
-        """As `SingleMapper.ahead`."""
-        found = SingleMapper.ahead(self, graph, index, room, times, slot_bytes)
-        if found is not None:
-            self.searches.entries[id(found)] = found, self.searches.last
-        return found
+    def traced(self, graph: Graph, index: int, room: Room) -> tuple[int, int]:
+        """The search of `entry`, and how many ops it takes.
+
+        Raises:
+            InfeasibleError: its data do not fit.
+        """
+        key = self._key(graph, index, room)
+        trace = self.searches.traces.get(key)
+        if trace is None or room.free_bytes < trace.fits_bytes:
+            found, count = SingleMapper.entry(self, graph, index, room, 1)
+            if trace is None:
+                trace = Trace(self._search(graph, graph.ops[index], room, found), count)
+                self.searches.traces[key] = trace
+            trace.fits_bytes = room.free_bytes
+        if room.free_bytes not in trace.numbers:
+            search = trace.search.with_room(room.free_bytes, self.machines.arch.n_cores)
+            trace.numbers[room.free_bytes] = self.searches.number(search)
+        return trace.numbers[room.free_bytes], trace.ops
+
+    def traced_ahead(self, graph: Graph, index: int, room: Room, slot_bytes: float) -> tuple[int, float] | None:
+        """The search of `ahead`, and the bytes of weights loaded before it; None where they do not fit."""
+        key = self._key(graph, index, room)
+        if key not in self.searches.ahead_bytes:
+            found = SingleMapper.ahead(self, graph, index, room, 1, slot_bytes)
+            if found is None:
+                return None
+            self.searches.ahead_bytes[key] = found.ops[0].ahead_bytes or 0.0
+        loaded = self.searches.ahead_bytes[key]
+        if loaded > slot_bytes:
+            return None
+        names = self.loadable(self.machines.memory_of(graph, self.choice), index, room.resident)
+        try:
+            return self.traced(graph, index, room.with_weights(names))[0], loaded
+        except InfeasibleError:
+            return None
+
+    def _key(self, graph: Graph, index: int, room: Room) -> TraceKey:
+        near = self._near(self.machines.memory_of(graph, self.choice), index)
+        return id(graph), index, self.on_chip & near, room.resident & near
 
     def _search(self, graph: Graph, op: Op, room: Room, entry: Entry) -> Search:
         leader = entry.ops[0]
@@ -148,7 +225,7 @@ class TracedMapper(SingleMapper):
         if is_view(op):
             return Search(NOTHING)
         crossing, load, store = self._moved(graph, op, room)
-        return Search(VECTOR, moved=(self._cycles(op), crossing, load, store, room.free_bytes))
+        return Search(VECTOR, moved=(self._cycles(op), crossing, load, store, 0.0))
 
     def _cycles(self, op: Op) -> float:
         """Cycles of the vector units of all cores for the operations alone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,10 +12,10 @@ from accelsim.cost.digital import Amounts, amounts_of
 from accelsim.errors import Infeasible, InfeasibleError
 from accelsim.hardware.digital import DigitalArchitecture
 from accelsim.mapping.options import MappingOptions
-from accelsim.pipeline import evaluate
-from accelsim.pipeline.digital import DigitalEvaluation, description_of
+from accelsim.pipeline.digital import description_of, timed
 from accelsim.study.batch.columns import Columns
 from accelsim.study.batch.kept import Kept
+from accelsim.study.batch.kinds import Kinds
 from accelsim.study.batch.layout import Choices
 from accelsim.study.batch.plan import planned
 from accelsim.study.batch.price import Timed, with_columns
@@ -31,18 +31,19 @@ from accelsim.workload.vector_work import element_work
 
 __all__ = ["Question", "Timings", "are_many", "reading_of", "timings", "timings_apart"]
 
-_WORTHWHILE, _WORTHWHILE_COMPILED = 16, 48
-"""Fewer timings than this are found sooner one by one: in Python, and in compiled code."""
+_WORTHWHILE = 48
+"""Fewer timings than this are found sooner one by one in compiled code, where that maps the workload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is evaluated on every design."""
+    """What is evaluated on every design, and in how many ``threads``, where that is possible."""
 
     workload: Graph
     precision: PrecisionArgument | None
     options: MappingOptions
     kept: Kept = field(default_factory=Kept, compare=False)
+    threads: int = 1
 
     def prepared(self, arch: DigitalArchitecture) -> tuple[Graph, PrecisionChoice]:
         """The workload as it is mapped: recurrence expanded, formats assigned."""
@@ -106,15 +107,15 @@ class _Found:
         """Evaluate one design by itself."""
         self.looped[index] = True
         self.refused.pop(index, None)
+        arch = description_of(columns.design(row))
+        graph, choice = question.prepared(arch)
         try:
-            found = evaluate(question.workload, columns.design(row), question.precision, options=question.options)
+            mapping, tasks, timeline = timed(graph, arch, choice, options=question.options)
         except InfeasibleError as error:
             self.refused[index] = error.infeasible
             return
-        assert isinstance(found, DigitalEvaluation)
-        full = found.unthrottled or found
-        self.makespan_fs[index] = full.timeline.makespan_fs
-        self.moved[:, index] = _moved(amounts_of(full.mapping, full.tasks))
+        self.makespan_fs[index] = timeline.makespan_fs
+        self.moved[:, index] = _moved(amounts_of(mapping, tasks))
 
     def finished(self, graph: Graph, choice: PrecisionChoice) -> Timings:
         """The record."""
@@ -131,9 +132,7 @@ def timings(question: Question, columns: Columns, designs: NDArray[np.int64]) ->
     graph, choice = question.prepared(arch)
     count = len(designs)
     found = _Found.of(count)
-    left = np.arange(count)
-    if count >= _WORTHWHILE:
-        left = _together(found, question, columns, designs, (graph, choice, arch))
+    left = _together(found, question, columns, designs, (graph, choice, arch))
     for index in left.tolist():
         found.evaluate(question, columns, int(designs[index]), index)
     return found.finished(graph, choice)
@@ -141,9 +140,7 @@ def timings(question: Question, columns: Columns, designs: NDArray[np.int64]) ->
 
 def are_many(question: Question, arch: DigitalArchitecture, count: int) -> bool:
     """Whether so many timings of one structure are worth a plan for all of them."""
-    if count < _WORTHWHILE or count >= _WORTHWHILE_COMPILED:
-        return count >= _WORTHWHILE
-    return not is_compiled(question.prepared(arch)[0], arch.n_cores, question.options)
+    return count >= _WORTHWHILE or not is_compiled(question.prepared(arch)[0], arch.n_cores, question.options)
 
 
 def reading_of(arch: DigitalArchitecture) -> Hashable:
@@ -152,19 +149,21 @@ def reading_of(arch: DigitalArchitecture) -> Hashable:
     return arch.default_precision, arch.value_format, units
 
 
-def timings_apart(
-    question: Question, columns: Columns, designs: NDArray[np.int64], archs: Sequence[DigitalArchitecture]
-) -> Timings:
-    """What each of ``designs`` takes and switches, which differ in structure; ``archs`` read the workload alike."""
-    graph, choice = question.prepared(archs[0])
+def timings_apart(question: Question, kinds: Kinds, designs: NDArray[np.int64]) -> Timings:
+    """What each of ``designs`` takes and switches, which differ in structure and read the workload alike."""
+    parts = list(kinds.apart(designs, derived=False))
+    archs, one = [arch for _, arch in parts], kinds.arch_of(int(designs[0]))
+    graph, choice = question.prepared(one)
     found = _Found.of(len(designs))
     left = np.arange(len(designs))
     if is_compiled(graph, max(arch.n_cores for arch in archs), question.options):
-        mapped = Structures.of(question.facts(archs[0]), archs, question.options)
-        found.makespan_fs[:], found.moved[:] = mapped.makespan_fs, mapped.spent.T
-        left = np.flatnonzero(mapped.codes != FOUND)  # one by one, to learn why they are infeasible
+        places = np.concatenate([members for members, _ in parts])
+        counts = [len(members) for members, _ in parts]
+        mapped = Structures.of(question.facts(one), archs, question.options, counts, question.threads)
+        found.makespan_fs[places], found.moved[:, places] = mapped.makespan_fs, mapped.spent.T
+        left = places[mapped.codes != FOUND]  # one by one, to learn why they are infeasible
     for index in left.tolist():
-        found.evaluate(question, columns, int(designs[index]), index)
+        found.evaluate(question, kinds.columns, int(designs[index]), index)
     return found.finished(graph, choice)
 
 

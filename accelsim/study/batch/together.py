@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.study.batch.bounds import bounded
+from accelsim.study.batch.envelope import cells_of
 from accelsim.study.batch.kernels import Needed, best_of
 from accelsim.study.batch.layout import Choices, Layout, Scope, Spans
 from accelsim.study.batch.pools import Node, Table, needed
@@ -28,9 +29,12 @@ Column = NDArray[np.float64]
 _GROUP_OF = 1024
 """Designs that are evaluated together, at most."""
 _NARROW, _FEW = 2.0, 64
-"""Attempts and groups are only told apart where no rate differs by more than this factor, or for few designs."""
+"""Groups are only told apart where no rate differs by more than this factor, or for few designs."""
 _CANDIDATE_NS, _LOOK_NS, _NODE_NS = 6, 400, 2e6
 """What a candidate costs a design more than half as many would, what it costs to look at it, and to make two nodes."""
+_MODERATE = 4096
+"""Of more designs, all mappings are listed and filtered ever further; of fewer, only those that are the best are found.
+"""
 _SLACK = 1 - 1e-9
 
 
@@ -50,8 +54,7 @@ class Decided:
 def decide(choices: Choices, rates: DesignRates) -> Decided:
     """Evaluate a plan for all designs."""
     run = _Run(choices, rates)
-    root = Node(run.table, Box.around(rates.linear))
-    run.split(root, np.arange(len(rates)), choices.whole())
+    run.split(run.node(rates.linear, None), np.arange(len(rates)), choices.whole())
     return run.found
 
 
@@ -70,10 +73,18 @@ class _Run:
             np.zeros(count, np.int64), np.zeros((count, 4)), np.zeros(count, np.int64), np.ones(count, np.bool_)
         )
 
+    def node(self, linear: Column, parent: Node | None) -> Node:
+        """The node of designs with the rates ``linear``."""
+        box, cells = Box.around(linear), None
+        if parent is None or (not parent.few and len(self.rates) <= _MODERATE):
+            cells = cells_of(linear, box.axes[0] if box is not None and len(box.axes) == 1 else None)
+        return Node(self.table, box, parent, cells)
+
     def split(self, node: Node, designs: IntArray, scope: Scope) -> None:
         """Evaluate the designs of a node, in halves where that is less work."""
         count, alike = len(designs), node.box is not None and not node.box.axes
-        if count <= _FEW or alike or (node.box is not None and node.box.width <= _NARROW):
+        close = count <= _FEW or alike or (node.box is not None and node.box.width <= _NARROW)
+        if close or (node.few and not any(len(which) for which in scope.spans)):
             if alike or node.box is None or node.box.width - 1 <= scope.excess / 2:
                 scope = self._scope(node, designs, scope)
             layout = Layout.of(self.choices, scope)
@@ -85,7 +96,7 @@ class _Run:
                 return
         linear = self.rates.linear[designs]
         for half in halves(node.box, linear):
-            self.split(Node(node.table, Box.around(linear[half]), node), designs[half], scope)
+            self.split(self.node(linear[half], node), designs[half], scope)
 
     def _evaluate(self, node: Node, designs: IntArray, scope: Scope, layout: Layout) -> None:
         """Evaluate few designs design by design."""

@@ -17,6 +17,7 @@ from accelsim.study.batch.searches import HOST, NOTHING, VECTOR
 __all__ = ["is_quiet", "walked", "walks"]
 
 _DEEPEST = 64
+_FEW = 4
 _EXACT_FS = 2.0**53
 
 
@@ -88,9 +89,14 @@ def entries_fs(rows, needed, burst, mapper, engine, which, ones, begins):  # typ
         for number in range(begins[search], begins[search + 1]):
             if ones[number] < 0:
                 continue
-            entry_lanes(rows[ones[number]], kind == VECTOR, followers, behind, burst, columns, units, fixed, work, out)
+            # Of few designs each by itself is sooner done.
+            lanes = count >= _FEW
+            if lanes:
+                entry_lanes(
+                    rows[ones[number]], kind == VECTOR, followers, behind, burst, columns, units, fixed, work, out
+                )  # fmt: skip
             for d in range(count):
-                if which[d, search] == number and out[d] < _EXACT_FS:
+                if which[d, search] == number and lanes and out[d] < _EXACT_FS:
                     found[d, search] = np.int64(out[d])
                 elif which[d, search] == number:
                     found[d, search] = entry_fs(
@@ -148,7 +154,8 @@ def _walks(  # type: ignore[no-untyped-def]
     """`walks` on plain arrays. Rows under way are on a stack: next entry, one behind the last, executions."""
     stack, run = np.empty((_DEEPEST, 3), np.int64), np.zeros(5, np.int64)
     for d in range(len(roots)):
-        e, end, times, depth, running, total = row_ptr[roots[d]], row_ptr[roots[d] + 1], 1, 0, False, np.int64(0)
+        e, end, depth, running = row_ptr[roots[d]], row_ptr[roots[d] + 1], 0, False
+        times, total = np.int64(1), np.int64(0)  # no literals, of which calls would be compiled anew
         while e < end or depth > 0:
             if e == end:
                 depth, running = depth - 1, False

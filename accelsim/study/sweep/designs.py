@@ -56,6 +56,24 @@ class Table:
         columns = {name: np.full(designs, np.nan) for name in metrics}
         return Table(columns, np.zeros(designs, dtype=np.int8), empty, empty.copy())
 
+    @staticmethod
+    def joined(parts: Sequence[Table]) -> Table:
+        """The rows of all of ``parts``, one table or more with the same metrics."""
+        metrics = {name: np.concatenate([part.metrics[name] for part in parts]) for name in parts[0].metrics}
+        status, limit, reason = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("status", "limit", "reason")
+        )
+        return Table(metrics, status, limit, reason)
+
+    def rows(self, start: int, stop: int) -> Table:
+        """Rows ``start`` to ``stop``."""
+        here = slice(start, stop)
+        metrics = {name: column[here] for name, column in self.metrics.items()}
+        return Table(metrics, self.status[here], self.limit[here], self.reason[here])
+
+    def __len__(self) -> int:
+        return len(self.status)
+
     @property
     def ok(self) -> NDArray[np.bool_]:
         """(n,) whether each design runs and keeps every constraint."""
@@ -84,9 +102,10 @@ class Case:
 
 @dataclass
 class Evaluator:
-    """Evaluates designs of one sweep, with the graphs and accuracies that it has met."""
+    """Evaluates designs of one sweep, with the graphs and accuracies that it has met, in so many ``threads``."""
 
     sweep: Sweepable
+    threads: int = 1
     _graphs: dict[object, Graph | AccelsimError] = field(default_factory=dict)
     _accuracy: dict[object, float | AccelsimError] = field(default_factory=dict)
     _batches: Kept = field(default_factory=Kept)
@@ -172,18 +191,41 @@ class Evaluator:
         except AccelsimError as error:
             _refuse(table, rows, error)
             return
-        architecture = self.sweep.architectures[case.architecture]
-        columns = self._columns(coordinates, rows)
-        if architecture.kind == "digital" and columns and not self._needs_resources:
-            try:
-                found = evaluate_batch(graph, architecture, case.precision, columns, options, self._batches)
-                self._fill(table, rows, found)
-            except AccelsimError:  # one of them breaks a rule: find out which
-                self._loop(table, rows, coordinates, graph, options)
-        else:
-            self._loop(table, rows, coordinates, graph, options)
+        left = rows
+        if self.sweep.architectures[case.architecture].kind == "digital" and not self._needs_resources:
+            left = self._together(case, coordinates, rows, table)
+        self._loop(table, left, coordinates, graph, options)
         if ACCURACY.name in table.metrics:
             self._emulate(table, rows, coordinates, graph)
+
+    def _together(
+        self, case: Case, coordinates: NDArray[np.float64], rows: NDArray[np.int64], table: Table
+    ) -> NDArray[np.int64]:
+        """Evaluate rows, of which ``case`` is the first, as a batch; those that cannot be evaluated so."""
+        columns, architecture = self._columns(coordinates, rows), self.sweep.architectures[case.architecture]
+        if not columns:
+            return rows
+        options = mapping_options(case.mapping)
+        try:
+            found = evaluate_batch(
+                self.graph(case), architecture, case.precision, columns, options, self._batches, self.threads
+            )  # fmt: skip
+        except AccelsimError:  # one of them breaks a rule, or all of them need what is not modelled
+            allowed = self._allowed(coordinates, rows, table)
+            return allowed if len(allowed) in (0, len(rows)) else self._together(case, coordinates, allowed, table)
+        self._fill(table, rows, found)
+        return rows[:0]
+
+    def _allowed(self, coordinates: NDArray[np.float64], rows: NDArray[np.int64], table: Table) -> NDArray[np.int64]:
+        """Those of ``rows`` that break no rule; the others are refused."""
+        broken = np.zeros(len(rows), np.bool_)
+        for index, row in enumerate(rows.tolist()):
+            try:
+                self.architecture(self.case(coordinates[row]))
+            except AccelsimError as error:
+                broken[index] = True
+                _refuse(table, rows[index : index + 1], error)
+        return rows[~broken]
 
     @property
     def _needs_resources(self) -> bool:

@@ -20,6 +20,9 @@ def efficient(points: NDArray[np.float64]) -> NDArray[np.int64]:
     # The first of equal rows, in an order in which no row is dominated by a later one.
     unique, first = np.unique(points[candidates], axis=0, return_index=True)
     index, left = candidates[first], unique
+    if points.shape[1] <= 2:  # in this order what is not below all before it in the last objective is dominated
+        least = np.minimum.accumulate(left[:, -1])
+        return np.sort(index[np.append(True, left[1:, -1] < least[:-1])])
     kept: list[int] = []
     while len(left):
         kept.append(int(index[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ worth a start.
 _OVER_FIXED, _LEAST_OVER_FIXED = 8.0, 1.0
 """A chunk takes so many times what it takes however few designs it has; one that is worth a start, so many times."""
 _LEAST_CHUNK_S = 0.25
-_PROBE_S = 0.5
+_PROBE_S, _MARGIN, _GROWTH = 0.5, 1.3, 16
+"""What is timed should take so long, expected to be longer by a margin; at most so many times what was timed before."""
 
 
 @dataclass
@@ -117,7 +118,7 @@ class Forecast:
 def forecast(sweep: Sweepable, workers: int) -> Forecast:
     """Count the designs of a sweep and time a few of them; nothing is written."""
     designs = designs_of(sweep)
-    pace = _probe(Evaluator(sweep), next(strategy_of(sweep)))
+    pace = _probe(Evaluator(sweep), next(strategy_of(sweep)))[0]
     return Forecast(sweep.name, designs, pace.seconds_per_design, workers)
 
 
@@ -145,21 +146,21 @@ def run_sweep(
         senses = sweep.document.objectives
         open_ended = sweep.document.strategy.kind in ("pruned", "refine")
         tally = Tally(designs_of(sweep), senses, Front(len(senses)), open_ended)
-        here = next(strategy)
+        here, known = next(strategy), Table.of(0, evaluator.metric_names)
         if "chunk_designs" not in store.manifest:
-            pace = _probe(evaluator, here)
+            pace, known = _probe(evaluator, here)
             store.begin(chunk_designs=pace.chunk_designs, least_chunk_designs=pace.least_chunk_designs,
                         seconds_per_design=pace.seconds_per_design, file=sweep.file, versions=_versions())  # fmt: skip
-        expected_s = store.manifest["seconds_per_design"] * tally.total
+        expected_s = store.manifest["seconds_per_design"] * (tally.total - len(known))
         with scheduler(evaluator, expected_s) as workers:
-            runner = _Runner(sweep, store, workers, evaluator.metric_names, tally, progress)
+            runner = _Runner(sweep, store, workers, evaluator.metric_names, tally, progress, known)
             findings = runner.rounds(strategy, here)
         store.finish(_summary(tally, findings))
 
 
 @dataclass
 class _Runner:
-    """One run under way."""
+    """One run under way; of the first designs what is ``known`` from timing them."""
 
     sweep: Sweepable
     store: Store
@@ -167,6 +168,7 @@ class _Runner:
     metrics: tuple[str, ...]
     tally: Tally
     progress: Callable[[Tally], None]
+    known: Table
 
     def rounds(self, strategy: Any, here: Round) -> dict[str, Any]:
         """Run every round; what the strategy returns."""
@@ -181,20 +183,33 @@ class _Runner:
                 return dict(stop.value)
 
     def _round(self, here: Round, number: int, first: int) -> None:
-        schema = schema_of(self.sweep.space, self.metrics)
-        missing = []
+        missing = set()
         for chunk in self._chunks(here, number, first):
             if self.store.part(number, chunk.number).exists():
                 self._keep(here, chunk)
+            elif first + min((chunk.number + 1) * self._size(here), here.count) <= len(self.known):
+                self._commit(here, chunk.number, number, first, self.known.rows(0, 0))
             else:
-                missing.append(chunk.number)
-        wanted = set(missing)
-        todo = (chunk for chunk in self._chunks(here, number, first, wanted))
+                missing.add(chunk.number)
+        todo = (self._unknown(chunk) for chunk in self._chunks(here, number, first, missing))
         for chunk, table in self.workers.run(todo):
-            rows = arrow_table(self.sweep.space, schema, chunk.first, chunk.coordinates, table)
-            self.store.commit(number, chunk.number, rows)
-            self.tally.add(chunk.first, table, kept=False)
-            self.progress(self.tally)
+            self._commit(here, chunk.number, number, first, table)
+
+    def _unknown(self, chunk: Chunk) -> Chunk:
+        """A chunk without the designs that are known."""
+        known = max(len(self.known) - chunk.first, 0)
+        return replace(chunk, first=chunk.first + known, coordinates=chunk.coordinates[known:])
+
+    def _commit(self, here: Round, index: int, number: int, first: int, found: Table) -> None:
+        """Store a chunk: what is known of it, and what was ``found`` of the rest."""
+        start = index * self._size(here)
+        coordinates = here.coordinates(start, min(start + self._size(here), here.count))
+        known = self.known.rows(first + start, first + start + len(coordinates) - len(found))
+        table = Table.joined([known, found])
+        schema = schema_of(self.sweep.space, self.metrics)
+        self.store.commit(number, index, arrow_table(self.sweep.space, schema, first + start, coordinates, table))
+        self.tally.add(first + start, table, kept=False)
+        self.progress(self.tally)
 
     def _size(self, here: Round) -> int:
         """Designs a chunk: never decided by the number of workers, which may change from run to run."""
@@ -236,13 +251,7 @@ class _Runner:
     def _gathered(self, here: Round, number: int) -> Table:
         """The table of a whole round, from its parts."""
         count = ceil(here.count / self._size(here))
-        parts = [_table_of(self.store.read(number, chunk), self.metrics) for chunk in range(count)]
-        return Table(
-            {name: np.concatenate([part.metrics[name] for part in parts]) for name in self.metrics},
-            np.concatenate([part.status for part in parts]),
-            np.concatenate([part.limit for part in parts]),
-            np.concatenate([part.reason for part in parts]),
-        )
+        return Table.joined([_table_of(self.store.read(number, chunk), self.metrics) for chunk in range(count)])
 
 
 _NOTHING: NDArray[np.float64] = np.empty((0, 0))
@@ -279,20 +288,25 @@ class _Pace:
         return self.each_s + self.fixed_s / self.chunk_designs
 
 
-def _probe(evaluator: Evaluator, here: Round) -> _Pace:
-    """Time of ever more designs, until it is long enough to tell what more of them take; of very few, that of one."""
+def _probe(evaluator: Evaluator, here: Round) -> tuple[_Pace, Table]:
+    """Time of ever more designs, until it is long enough to tell what more of them take; of very few, that of one.
+
+    What was found of the first designs comes with it.
+    """
     evaluator.evaluate(here.coordinates(0, min(1, here.count)))  # compiles and loads
-    count, before, before_s = 1, 0, 0.0
+    most = min(here.count, _MAX_CHUNK) if here.count > _VERY_FEW else 1
+    found: list[Table] = []
+    done, count, before, before_s = 0, 1, 0, 0.0
     while True:
         start = time.perf_counter()
-        evaluator.evaluate(here.coordinates(0, count))
-        spent = max(time.perf_counter() - start, 1e-9)
-        most = min(here.count, _MAX_CHUNK) if here.count > _VERY_FEW else 1
-        if spent >= _PROBE_S or count >= most:
-            more = (spent - before_s) / (count - before)
+        found.append(evaluator.evaluate(here.coordinates(done, done + count)))
+        spent, done = max(time.perf_counter() - start, 1e-9), done + count
+        if spent >= _PROBE_S or done >= most:
+            more = (spent - before_s) / (count - before) if count > before else spent / count
             each = min(max(more, 1e-3 * spent / count), spent / count)
-            return _Pace(spent - each * count, each)
-        count, before, before_s = min(most, 4 * count), count, spent
+            return _Pace(spent - each * count, each), Table.joined(found)
+        enough = max(2 * count, ceil(_MARGIN * count * _PROBE_S / spent))
+        count, before, before_s = min(most - done, _GROWTH * count, enough), count, spent
 
 
 def _versions() -> dict[str, str]:

@@ -40,9 +40,10 @@ class Scheduler(Protocol):
 
 
 class Serial:
-    """One chunk after the other in this process."""
+    """One chunk after the other in this process, whose compiled code may take as many ``threads``."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, threads: int = 1) -> None:
+        evaluator.threads = threads
         self._evaluator = evaluator
 
     def run(self, chunks: Iterator[Chunk]) -> Iterator[tuple[Chunk, Table]]:
@@ -140,7 +141,7 @@ def chosen(sweep: Sweepable, where: str | None, workers: int | None) -> Callable
     """What makes the scheduler of a run from its evaluator and the seconds that one worker would take.
 
     Without ``where`` it is this machine: as many processes as ``workers``; as there are cores where that is None and
-    the run is long enough to pay for starting them.
+    the run is long enough to pay for starting them, else threads of this process.
 
     Raises:
         InputError: fewer than one worker.
@@ -154,7 +155,7 @@ def chosen(sweep: Sweepable, where: str | None, workers: int | None) -> Callable
 
             return Cluster(sweep, where, workers or cores())
         count = workers or (cores() if expected_s > _WORTH_PROCESSES_S else 1)
-        return Serial(evaluator) if count == 1 else Processes(sweep, count)
+        return Serial(evaluator, workers or cores()) if count == 1 else Processes(sweep, count)
 
     return make
 

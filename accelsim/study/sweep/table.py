@@ -45,14 +45,14 @@ def arrow_table(
     space: Space, schema: pa.Schema, first: int, coordinates: NDArray[np.float64], found: Table
 ) -> pa.Table:
     """The rows of consecutive designs, numbered from ``first``."""
-    arrays: list[Any] = [pa.array(np.arange(first, first + len(coordinates), dtype=np.int64))]
+    arrays: list[Any] = [_array(np.arange(first, first + len(coordinates), dtype=np.int64))]
     for position, axis in enumerate(space.axes):
         arrays.append(_axis_array(axis, coordinates[:, position], schema.field(axis.name).type))
     for field in schema:
         if field.name in found.metrics:
             column = found.metrics[field.name]
-            arrays.append(pa.array(column, mask=np.isnan(column)))
-    arrays.append(pa.DictionaryArray.from_arrays(pa.array(found.status.astype(np.int32)), pa.array(STATUSES)))
+            arrays.append(_array(column, np.isnan(column)))
+    arrays.append(pa.DictionaryArray.from_arrays(_array(found.status.astype(np.int32)), pa.array(STATUSES)))
     arrays += [_words(found.limit), _words(found.reason)]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -60,8 +60,8 @@ def arrow_table(
 def _axis_array(axis: Axis, coordinates: NDArray[np.float64], kind: pa.DataType) -> Any:
     absent = np.isnan(coordinates)
     if axis.continuous:
-        return pa.array(coordinates, mask=absent)
-    index = pa.array(np.where(absent, 0, coordinates).astype(np.int32), mask=absent)
+        return _array(coordinates, absent)
+    index = _array(np.where(absent, 0, coordinates).astype(np.int32), absent)
     values = [shown(value) for value in axis.values] if pa.types.is_dictionary(kind) else list(axis.values)
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     listed = pa.DictionaryArray.from_arrays(index, pa.array(values, plain))
@@ -75,4 +75,11 @@ def _words(column: NDArray[np.object_]) -> Any:
     index: dict[str, int] = {}
     codes = np.fromiter((index.setdefault(word, len(index)) for word in column), dtype=np.int32, count=len(column))
     absent = codes == index.get("", -1)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=absent), pa.array(list(index), pa.string()))
+    return pa.DictionaryArray.from_arrays(_array(codes, absent), pa.array(list(index), pa.string()))
+
+
+def _array(values: NDArray[Any], absent: NDArray[np.bool_] | None = None) -> pa.Array:
+    """An Arrow array of numbers, null where ``absent``: `pyarrow.array` of NumPy's would load pandas first."""
+    present = None if absent is None else pa.py_buffer(np.packbits(~absent, bitorder="little"))
+    content = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [present, content])

@@ -168,11 +168,14 @@ def derived(tmp_path):
 
 @pytest.mark.parametrize("path", [
     "memory.dram.bandwidth_bytes_per_s", "interconnect.bandwidth_bytes_per_cycle", "dma.bandwidth_bytes_per_cycle",
-    "host.bandwidth_bytes_per_s", "scratchpad.bandwidth_bytes_per_cycle",
+    "host.bandwidth_bytes_per_s", "scratchpad.bandwidth_bytes_per_cycle", "array.rows", "array.columns",
+    "array.accumulator_bytes", "vector.lanes", "scratchpad.capacity_bytes",
 ])  # fmt: skip
-def test_what_a_technology_supplies_follows_every_rate(derived, path):
+def test_what_a_technology_supplies_follows_every_rate_and_size(derived, path):
     assert set(derived.derived) == set(UNSTATED) - {"area_mm2"}
     overrides = columns(derived, {path: 1.0}, 18, np.random.default_rng(6))
+    if "_per_" not in path:
+        overrides[path] = np.floor(overrides[path])
     batch = assert_equal(load_workload("mlp"), derived, overrides, range(0, 18, 4), "int4")
     assert len(set(batch.energy_j)) == 18
 

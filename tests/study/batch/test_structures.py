@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from accelsim.hardware.load import load_architecture
+from accelsim.hardware.load import Architecture, load_architecture
 from accelsim.mapping.options import MappingOptions
 from accelsim.pipeline.digital import description_of
-from accelsim.study.batch import evaluate_batch
+from accelsim.study.batch import FEASIBLE, evaluate_batch
 from accelsim.study.batch.structures.evaluate import FOUND, Structures
 from accelsim.study.batch.structures.facts import facts_of
 from accelsim.study.batch.timings import Question
@@ -45,18 +45,35 @@ CASES = [
     ("vit-b-16", "tpu-v1", {"array.whole_weight_tiles": [True, False], "capacities": (20, 25)}),
     ("swin-t", "northpole-like", {"cores": (2, 5)}),
     ("mlp", "mx-npu", {"cores": (1, 8)}),
-]
+    ("resnet-20", "rapid-4core", {
+        "cores": (1, 4), "array.accumulator_bytes": [1024.0, 65536], "scratchpad.ports": [1, 2], "dma.engines": [1, 3],
+        "array.units.fp16.reduction_per_pe": [1, 4], "interconnect.topology": ["ring", "mesh"],
+        "memory.dram.channels": [1, 2], "memory.dram.burst_bytes": [32, 100], "memory.dram.capacity_bytes": [1e7, 8e9],
+        "vector.cycles_special": [1.5, 8],
+    }),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "chip", "more"), CASES)
 def test_random_structures(name, chip, more):
     rng, designs = np.random.default_rng(len(name) * 37 + len(chip)), 36
     architecture = load_architecture(chip)
-    known = {**architecture.description.parameters()}
+    known = architecture.description.parameters()
     overrides = {path: column for path, column in structures(rng, designs, **more).items() if path in known}
     rows = range(0, designs, 4)
     batch = assert_equal(load_workload(name), architecture, overrides, rows)
     assert batch.looped == np.count_nonzero(~batch.feasible)
+
+
+def test_a_description_is_made_for_each_kind_not_for_each_design(monkeypatch):
+    """Ends of columns and one design of each kind stand for all."""
+    made, override = [], Architecture.override
+    monkeypatch.setattr(Architecture, "override", lambda self, values: made.append(values) or override(self, values))
+    sizes = {"array.rows": [8, 16, 32, 64] * 25, "array.columns": [8, 24] * 50, "array.per_core": [1, 1, 1, 2] * 25}
+    overrides = {**sizes, "array.dataflows": [DATAFLOWS[row % 3] for row in range(100)]}
+    batch = evaluate_batch(load_workload("mlp"), load_architecture("systolic-32x32"), None, overrides)
+    assert batch.looped == 0
+    assert len(made) <= 2 * len(sizes) + 3
 
 
 @pytest.mark.parametrize("off", ["fusion", "prefetch"])
@@ -96,10 +113,10 @@ def test_formats_are_those_of_each_design():
         assert batch.looped == 0
 
 
-def test_loops_are_evaluated_one_by_one():
+def test_loops_are_planned_structure_by_structure():
     overrides = {"array.rows": [8, 16, 32, 64]}
     batch = assert_equal(load_workload("lstm"), load_architecture("systolic-32x32"), overrides, (0, 3))
-    assert batch.looped == 4
+    assert batch.looped == 0
 
 
 def test_the_order_of_designs_does_not_matter():
@@ -131,3 +148,20 @@ def test_more_memory_and_bandwidth_are_never_slower():
     slack = 1 + 1e-9  # tasks are rounded to femtoseconds one by one
     assert np.all(times[1:] <= times[:-1] * slack)
     assert np.all(times[:, 1:] <= times[:, :-1] * slack)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_find_the_same(threads):
+    workload, architecture = load_workload("resnet-20"), load_architecture("systolic-32x32")
+    overrides = {
+        "scratchpad.capacity_bytes": np.floor(2.0 ** np.linspace(8, 22, 44)),
+        "array.rows": [8, 16, 32, 64] * 11,
+    }
+    one = evaluate_batch(workload, architecture, None, overrides)
+    several = evaluate_batch(workload, architecture, None, overrides, threads=threads)
+    assert 0 < np.sum(one.infeasible == FEASIBLE) < 44
+    for (name, column), (_, other) in zip(one.columns(), several.columns(), strict=True):
+        np.testing.assert_array_equal(column, other, err_msg=name)
+    assert [one.reasons[code] for code in one.infeasible if code >= 0] == [
+        several.reasons[code] for code in several.infeasible if code >= 0
+    ]

@@ -24,6 +24,12 @@ def base():
     return {**BASE, "axes": dict(BASE["axes"])}
 
 
+@pytest.fixture
+def hurried(monkeypatch):
+    """One design is timed before a run begins, so that all others are left to its workers."""
+    monkeypatch.setattr("accelsim.study.sweep.run._PROBE_S", 0.0)
+
+
 def same_rows(one, other):
     """Whether two Arrow tables hold the same values in the same order, dictionaries aside."""
     return one.column_names == other.column_names and one.to_pydict() == other.to_pydict()

@@ -51,10 +51,12 @@ def by_hand(tmp_path):
         process.wait()
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_local_cluster_gives_the_same_rows(base, tmp_path, whole):
     assert same_rows(swept(base, tmp_path / "dask", scheduler="local", workers=2).table(), whole)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_workers_started_by_hand_give_the_same_rows_and_one_may_be_killed(base, tmp_path, whole, by_hand):
     address, workers = by_hand
     sweep, killed = sweepable(base), []
@@ -69,6 +71,7 @@ def test_workers_started_by_hand_give_the_same_rows_and_one_may_be_killed(base, 
     assert same_rows(SweepRun(sweep, tmp_path / "dask").table(), whole)
 
 
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize(("kind", "submit", "answer"), [
     ("slurm", "sbatch", "Submitted batch job"), ("lsf", "bsub", "Job is submitted to queue <normal>. Job"),
 ])  # fmt: skip

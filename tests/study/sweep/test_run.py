@@ -16,8 +16,9 @@ import accelsim
 from accelsim.errors import InputError
 from accelsim.study.sweep.api import sweepable, swept
 from accelsim.study.sweep.designs import Evaluator
-from accelsim.study.sweep.run import run_sweep
-from accelsim.study.sweep.schedulers import Processes, chosen
+from accelsim.study.sweep.results import SweepRun
+from accelsim.study.sweep.run import _Pace, run_sweep
+from accelsim.study.sweep.schedulers import Processes, Serial, chosen
 
 from .conftest import same_rows
 
@@ -67,10 +68,12 @@ def test_the_printed_command_simulates_the_row(base, capsys):
         assert (document["latency_s"], document["energy_j"]) == (row["latency_s"], row["energy_j"])
 
 
+@pytest.mark.usefixtures("hurried")
 def test_processes_give_the_same_rows(base, tmp_path, whole):
     assert same_rows(swept(base, tmp_path / "two", workers=2).table(), whole)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_killed_worker_loses_nothing(base, tmp_path, whole):
     sweep, pools = sweepable(base), []
 
@@ -85,9 +88,28 @@ def test_a_killed_worker_loses_nothing(base, tmp_path, whole):
 
     run_sweep(sweep, tmp_path / "killed", make, progress=kill_once)
     assert len(pools) == 2
-    from accelsim.study.sweep.results import SweepRun
-
     assert same_rows(SweepRun(sweep, tmp_path / "killed").table(), whole)
+
+
+@pytest.mark.parametrize("timed", [1, 5, 48])
+def test_designs_that_were_timed_are_not_evaluated_again(base, tmp_path, whole, monkeypatch, timed):
+    sweep, given = sweepable(base), []
+
+    class Counting(Serial):
+        def run(self, chunks):
+            def counted():
+                for chunk in chunks:
+                    given.extend(range(chunk.first, chunk.first + len(chunk.coordinates)))
+                    yield chunk
+
+            return super().run(counted())
+
+    pace = _Pace(0.0, 0.01)
+    monkeypatch.setattr("accelsim.study.sweep.run._probe", lambda evaluator, here: (
+        pace, evaluator.evaluate(here.coordinates(0, timed))))  # fmt: skip
+    run_sweep(sweep, tmp_path / "counted", lambda evaluator, _: Counting(evaluator))
+    assert given == list(range(timed, 48))
+    assert same_rows(SweepRun(sweep, tmp_path / "counted").table(), whole)
 
 
 @pytest.mark.parametrize("parts", [1, 5, 12])
@@ -215,6 +237,15 @@ def test_what_fails_is_a_row_with_its_reason(base):
     assert found.frame["latency_s"].isna().tolist() == [True, False]
     assert len(found.pareto) == 0
     assert [each["designs"] for each in found.to_document()["limits"]] == [1, 1]
+
+
+def test_designs_that_break_a_rule_leave_the_others_together(base, monkeypatch):
+    base |= {"axes": {"array.rows": [8, 16, 200_000], "array.columns": [8, 24]}, "precisions": ["int8"]}
+    monkeypatch.setattr("accelsim.study.sweep.designs.evaluate", None)  # which evaluates one by one
+    found = accelsim.sweep(base, workers=1).frame
+    assert found["status"].astype(str).tolist() == ["ok"] * 4 + ["refused"] * 2
+    assert found["limit"].astype(str).tolist()[4:] == ["array.rows"] * 2
+    assert found["latency_s"].notna().tolist() == [True] * 4 + [False] * 2
 
 
 def test_the_front_is_that_of_the_frame(base):

@@ -9,9 +9,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from accelsim.study.batch.structures.entries import ALL, CORES, entry_at, plain_at
-from accelsim.study.batch.structures.facts import EXCHANGED, HELD, MADE, MAKES, OUTER, READS, USED
+from accelsim.study.batch.structures.facts import EXCHANGED, HELD, MADE, MAKES, OUTER, READS, USED, Facts
 
-__all__ = ["UNKNOWN", "Extent", "Stripes", "make_plain", "members", "stripes_of"]
+__all__ = ["HELD_BYTES", "UNKNOWN", "Extent", "Stripes", "begin_stripes", "make_plain", "members", "room_for_stripes"]
 
 IntArray = NDArray[np.int64]
 Column = NDArray[np.float64]
@@ -19,6 +19,8 @@ _BORDERS = 8
 """Ways in which an entry may touch the border of a group that are remembered; others are found again."""
 _NEAR = 6
 """Tensors of an entry in DRAM that are told apart; entries with more are searched each time."""
+FREE, HELD_BYTES = range(2)
+"""Places of `Stripes.room`."""
 UNKNOWN = -1
 """Ops of an entry that was not asked for yet."""
 
@@ -37,7 +39,7 @@ class Stripes(NamedTuple):
 
     Attributes:
         on_chip: (tensors of the workload,) whether each is on chip.
-        free_bytes, held_bytes: room for streams, and for stripes and weights.
+        room: (2,) bytes for streams, and for stripes and weights.
         plain, plain_s: (ops, 3), (ops,) ops and rows, how many of its tensors live in DRAM, and seconds of the entry at
             each op with everything on chip; `UNKNOWN` ops where not asked yet, 0 where nothing fits.
         near: (ops, 6, 3) ops of the workload that make and last use each of these tensors, and the tensor.
@@ -46,8 +48,7 @@ class Stripes(NamedTuple):
     """
 
     on_chip: NDArray[np.bool_]
-    free_bytes: float
-    held_bytes: float
+    room: Column
     plain: IntArray
     plain_s: Column
     near: IntArray
@@ -57,16 +58,23 @@ class Stripes(NamedTuple):
     found: IntArray
 
 
-@njit(cache=True, nogil=True)
-def stripes_of(f, on_chip, free_bytes, held_bytes):  # type: ignore[no-untyped-def]
-    """Nothing known yet."""
+def room_for_stripes(f: Facts) -> Stripes:
+    """Arrays for the entries of attempts, one after the other; see `begin_stripes`."""
     ops = len(f.work)
     return Stripes(
-        on_chip, free_bytes, held_bytes, np.full((ops, 3), UNKNOWN), np.empty(ops),
+        np.empty(len(f.need_bytes), np.bool_), np.empty(2), np.empty((ops, 3), np.int64), np.empty(ops),
         np.empty((ops, _NEAR, 3), np.int64),
-        np.zeros((ops, _BORDERS), np.int64), np.empty((ops, _BORDERS, 2), np.int64), np.empty((ops, _BORDERS)),
+        np.empty((ops, _BORDERS), np.int64), np.empty((ops, _BORDERS, 2), np.int64), np.empty((ops, _BORDERS)),
         np.empty((ops, 3), np.int64),
     )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def begin_stripes(stripes, on_chip, free_bytes, held_bytes):  # type: ignore[no-untyped-def]
+    """Nothing is known of an attempt but what is on chip and its room."""
+    stripes.on_chip[:] = on_chip
+    stripes.room[FREE], stripes.room[HELD_BYTES] = free_bytes, held_bytes
+    stripes.plain[:], stripes.codes[:] = UNKNOWN, 0
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -124,7 +132,7 @@ def _put_in(f, on, op, count):  # type: ignore[no-untyped-def]
 def _searched(f, chip, known, stripes, op, ops, extent):  # type: ignore[no-untyped-def]
     """(seconds, ops, row) of the entry at body op ``op`` with what a group exchanges in DRAM."""
     _put_out(f, known.on, stripes.on_chip, op, ops, extent)
-    found = entry_at(f, chip, known, op, ALL, stripes.free_bytes)
+    found = entry_at(f, chip, known, op, ALL, stripes.room[FREE])
     _put_in(f, known.on, op, ops)
     return found.time_s, found.ops, found.row
 
@@ -181,10 +189,10 @@ def _note_near(ops, reads, makes, tensors, outer, on_chip, near, op, count):  # 
     return found
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def make_plain(f, chip, known, stripes, op):  # type: ignore[no-untyped-def]
     """Find the entry at ``op`` with everything on chip."""
-    found = plain_at(f, chip, known, op, stripes.free_bytes)
+    found = plain_at(f, chip, known, op, stripes.room[FREE])
     stripes.plain_s[op], stripes.plain[op, 0], stripes.plain[op, 1] = found.time_s, found.ops, found.row
     stripes.plain[op, 2] = _note_near(
         f.ops, f.reads, f.makes, f.tensors, f.outer, stripes.on_chip, stripes.near, op, found.ops

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from accelsim.mapping.digital import ACTIVATION_SHARES, AHEAD_SHARE, RESIDENT_SHARE
 from accelsim.mapping.sequence import shortest
+from accelsim.mapping.unowned import unowned
 from accelsim.study.batch.sequences import modes_of
-from accelsim.study.batch.structures.borders import stripes_of
+from accelsim.study.batch.structures.borders import begin_stripes
 from accelsim.study.batch.structures.chosen import chosen_fs
 from accelsim.study.batch.structures.entries import (
     BURST,
@@ -22,9 +23,9 @@ from accelsim.study.batch.structures.entries import (
     READ_WHOLE,
     Chip,
     entry_at,
+    forget,
     is_crowded,
     is_full,
-    known_of,
     put_back,
 )
 from accelsim.study.batch.structures.facts import (
@@ -40,7 +41,7 @@ from accelsim.study.batch.structures.facts import (
     WEIGHT,
 )
 from accelsim.study.batch.structures.groups import find_groups
-from accelsim.study.batch.structures.least import least_of, most_saved_s
+from accelsim.study.batch.structures.least import Least, least_of, most_saved_s
 
 __all__ = ["FOUND", "INFEASIBLE", "UNKNOWN", "evaluated"]
 
@@ -50,6 +51,8 @@ Column = NDArray[np.float64]
 FOUND, INFEASIBLE, UNKNOWN = range(3)
 """Whether a design runs the workload; unknown where the DRAM is too small or the room for what was searched ended."""
 _SHARES = np.array(ACTIVATION_SHARES)
+_NONE: int = np.int64(-1)  # type: ignore[assignment]
+"""No attempt; a number of numpy is no literal, for each of which compiled code would be made anew."""
 
 
 class _Row(NamedTuple):
@@ -147,10 +150,10 @@ def _stored_bytes(stored, budget):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _design(f, stored, chip, known, fusion, prefetch, spent):  # type: ignore[no-untyped-def]
+def _design(f, stored, chip, known, stripes, fusion, prefetch, spent):  # type: ignore[no-untyped-def]
     """(code, femtoseconds) of one design; fills ``spent``."""
     no_spans, no_times = np.empty((0, 2), np.int64), np.empty(0)
-    best, best_s, before = -1, np.inf, -1
+    best, best_s, before = _NONE, np.inf, _NONE
     times = np.full(len(_SHARES), np.inf)
     rows: list[_Row] = []
     for attempt, share in enumerate(_SHARES):
@@ -168,19 +171,47 @@ def _design(f, stored, chip, known, fusion, prefetch, spent):  # type: ignore[no
     modes = np.zeros(len(rows[best].entries), np.int64)
     came_from, kind = shortest(rows[best].table, rows[best].quiet, chip.mapper[3], no_spans, no_times)[1:]
     modes_of(came_from, kind, modes)
-    chosen = _no_groups()
-    if fusion:
-        for attempt in range(len(_SHARES)):
-            if np.isfinite(times[attempt]):
-                found_s, found_modes, groups = _with_groups(
-                    f, chip, known, rows[attempt], attempt, times[attempt], best_s
-                )  # fmt: skip
-                if found_s < best_s:
-                    best, best_s, modes, chosen = attempt, found_s, found_modes, groups
+    chosen, grouped = _no_groups(), _NONE
+    leasts, bounds = _bounds(f, chip, known, rows, times, best) if fusion else _no_bounds()
+    while len(bounds):
+        attempt = int(np.argmin(bounds))
+        # Of attempts that are equally fast with groups the first is taken.
+        enough_s = np.nextafter(best_s, np.inf) if attempt < grouped else best_s
+        if bounds[attempt] >= enough_s:
+            break
+        bounds[attempt] = np.inf
+        found_s, found_modes, groups = _with_groups(
+            f, chip, known, stripes, rows[attempt], attempt, leasts[attempt], enough_s
+        )  # fmt: skip
+        if found_s < enough_s:
+            best, best_s, modes, chosen, grouped = attempt, found_s, found_modes, groups, attempt
     outside_bytes = _stored_bytes(stored, _SHARES[best] * chip.sizes[CAPACITY])
     if is_full(known) or outside_bytes > chip.sizes[DRAM_CAPACITY]:
         return UNKNOWN, 0
-    return FOUND, chosen_fs(f, chip, known, rows[best], _stripes(f, chip, known, best), modes, chosen, spent)
+    _begin(f, chip, known, stripes, best)
+    return FOUND, chosen_fs(f, chip, known, rows[best], stripes, modes, chosen, spent)
+
+
+@njit(cache=True, nogil=True)
+def _bounds(f, chip, known, rows, times, best):  # type: ignore[no-untyped-def]
+    """`Least` of each attempt, and seconds that it takes at least with groups, infinite where it does not fit."""
+    bounds = np.full(len(times), np.inf)
+    leasts = [least_of(f, chip, known, rows[best].entries[:, 0])]
+    for attempt in range(len(times)):
+        if np.isfinite(times[attempt]) and attempt != best:
+            leasts.append(least_of(f, chip, known, rows[attempt].entries[:, 0]))
+        else:
+            leasts.append(leasts[0])
+        if np.isfinite(times[attempt]):
+            alone_s = rows[attempt].table[:, 0].copy()
+            bounds[attempt] = times[attempt] - most_saved_s(alone_s, leasts[-1], f.bodies[:, STRIPES].max())
+    return leasts[1:], bounds
+
+
+@njit(cache=True, nogil=True)
+def _no_bounds():  # type: ignore[no-untyped-def]
+    """Those of no attempts."""
+    return [Least(np.empty((0, 3)), np.empty((0, 2), np.int64))], np.empty(0)
 
 
 @njit(cache=True, nogil=True)
@@ -190,30 +221,26 @@ def _no_groups():  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _stripes(f, chip, known, attempt):  # type: ignore[no-untyped-def]
-    """How groups of an attempt find their entries; changes what is on chip."""
+def _begin(f, chip, known, stripes, attempt):  # type: ignore[no-untyped-def]
+    """Begin with the groups of an attempt; puts everything on chip."""
     share = _SHARES[attempt]
     _placed(f, known, share * chip.sizes[CAPACITY])
-    on_chip = known.on[: len(f.need_bytes)].copy()
-    put_back(f, known)
     free_bytes = (1 - share) * chip.sizes[CAPACITY]
     held = RESIDENT_SHARE * free_bytes
-    return stripes_of(f, on_chip, free_bytes - held, held)
+    begin_stripes(stripes, known.on[: len(f.need_bytes)], free_bytes - held, held)
+    put_back(f, known)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _with_groups(f, chip, known, row, attempt, time_s, enough_s):  # type: ignore[no-untyped-def]
+def _with_groups(f, chip, known, stripes, row, attempt, least, enough_s):  # type: ignore[no-untyped-def]
     """(seconds, modes, groups) of the best sequence of an attempt with groups, infinite where none can win."""
-    nothing = np.zeros(0, np.int64)
-    least, alone_s = least_of(f, chip, known, row.entries[:, 0]), row.table[:, 0].copy()
-    if time_s - most_saved_s(alone_s, least, f.bodies[:, STRIPES].max()) >= enough_s:
-        return np.inf, nothing, _no_groups()
-    groups = find_groups(f, chip, known, _stripes(f, chip, known, attempt), row, least, enough_s)
+    _begin(f, chip, known, stripes, attempt)
+    groups = find_groups(f, chip, known, stripes, row, least, enough_s)
     if len(groups.table) == 0:
-        return np.inf, nothing, _no_groups()
+        return np.inf, np.zeros(0, np.int64), _no_groups()
     order = _sorted(groups)
     table = groups.table[order]
-    best_s, came_from, kind = shortest(row.table, row.quiet, chip.mapper[3], table[:, :2], groups.time_s[order])
+    best_s, came_from, kind = shortest(row.table, row.quiet, chip.mapper[3], table[:, :2].copy(), groups.time_s[order])
     modes = np.zeros(len(row.entries), np.int64)
     modes_of(came_from, kind, modes)
     return best_s[-1], modes, table
@@ -229,22 +256,26 @@ def _searches_alike(machines, mapper, sizes, a, b):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def evaluated(f, stored, machines, mapper, engine, sizes, fusion, prefetch, codes, makespan_fs, spent):  # type: ignore[no-untyped-def]
+def evaluated(f, stored, known, stripes, machines, mapper, engine, sizes, fusion, prefetch, codes, makespan_fs, spent):  # type: ignore[no-untyped-def]
     """Fill codes, femtoseconds and (designs, 4) bytes of scratchpads, network, DRAM and host of each design.
 
     What was searched for one design serves the next if they differ in memory only, the larger one first.
 
     Args:
         f: `Facts` of the workload, and ``stored`` its `Stored`.
+        known, stripes: room for what is found, whatever is in it.
         machines: (designs, formats, fields of `space.Machine`).
         mapper, engine: (designs, ...) rates.
         sizes: (designs, 8) as `Chip` has them.
         fusion, prefetch: choices that the mapper may make.
     """
-    known = known_of(f, Chip(machines[0], mapper[0], engine[0], sizes[0]))
+    f, stored, known, stripes = unowned(f), unowned(stored), unowned(known), unowned(stripes)
+    machines, mapper, engine, sizes = unowned(machines), unowned(mapper), unowned(engine), unowned(sizes)
     for design in range(len(codes)):
         chip = Chip(machines[design], mapper[design], engine[design], sizes[design])
-        if design and (is_crowded(known) or not _searches_alike(machines, mapper, sizes, design - 1, design)):
-            known = known_of(f, chip)
+        if design == 0 or is_crowded(known) or not _searches_alike(machines, mapper, sizes, design - 1, design):
+            forget(f, chip, known)
         spent[design] = 0.0
-        codes[design], makespan_fs[design] = _design(f, stored, chip, known, fusion, prefetch, spent[design])
+        codes[design], makespan_fs[design] = _design(
+            f, stored, chip, known, stripes, fusion, prefetch, spent[design]
+        )  # fmt: skip

@@ -34,13 +34,14 @@ from accelsim.study.batch.structures.facts import (
     VECTOR,
     VIEW,
     WEIGHT,
+    Facts,
 )
 from accelsim.study.batch.walk import is_quiet
 
 __all__ = [
     "ALL", "BURST", "CAPACITY", "CORES", "DRAM_CAPACITY", "FIFO", "LANES", "NONE", "READ_WHOLE", "Chip", "Entry",
-    "Known", "compute_cycles", "entry_at", "followers_of", "is_crowded", "is_full", "known_of", "machine_at",
-    "plain_at", "problem_at", "put_back",
+    "Known", "compute_cycles", "entry_at", "followers_of", "forget", "is_crowded", "is_full", "machine_at", "plain_at",
+    "problem_at", "put_back", "room_for_known",
 ]  # fmt: skip
 
 NONE, READ_WHOLE, ALL = np.arange(3)
@@ -55,6 +56,7 @@ scratchpads, most that is loaded ahead, and of the DRAM.
 _TIME, _LIMIT, _FIRST, _SECOND = range(len(FIELDS), len(FIELDS) + 4)
 _COLUMNS = len(FIELDS) + 4
 _SLOTS = 1 << 12
+_PRUNED = np.bool_(True)
 _MOST = 1 << 14
 
 IntArray = NDArray[np.int64]
@@ -108,20 +110,25 @@ class Known(NamedTuple):
     plain: IntArray
 
 
+def room_for_known(f: Facts) -> Known:
+    """Arrays for what will be known of designs, one after the other; see `forget`."""
+    ops = len(f.work)
+    return Known(
+        np.empty((_MOST, _COLUMNS)), np.empty((_MOST, 2), np.int64), np.empty(_SLOTS + 1, np.int64), np.empty(ops),
+        np.empty(len(f.tensors), np.bool_), np.empty((ops, 2), np.int64),
+    )  # fmt: skip
+
+
 @njit(cache=True, nogil=True)
-def known_of(f, chip):  # type: ignore[no-untyped-def]
-    """Nothing known yet but the vector cycles of all ops."""
-    ops, slots = len(f.work), np.full(_SLOTS + 1, -1)
-    slots[_SLOTS] = 0
-    cycles = np.zeros(ops)
-    for op in range(ops):
+def forget(f, chip, known):  # type: ignore[no-untyped-def]
+    """Nothing is known but the vector cycles of all ops."""
+    known.slots[:], known.plain[:], known.cycles[:] = -1, 0, 0.0
+    known.slots[_SLOTS] = 0
+    for op in range(len(f.work)):
         if f.ops[op, KIND] == VECTOR:
             crossing = f.work[op, CROSSING] / chip.sizes[CORES]
-            cycles[op] = vector_cycles(compute_cycles(f.work, chip.sizes, op), crossing, chip.mapper)
-    return Known(
-        np.empty((_MOST, _COLUMNS)), np.empty((_MOST, 2), np.int64), slots, cycles, f.tensors[:, HELD] != 0,
-        np.zeros((ops, 2), np.int64),
-    )  # fmt: skip
+            known.cycles[op] = vector_cycles(compute_cycles(f.work, chip.sizes, op), crossing, chip.mapper)
+    put_back(f, known)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -245,7 +252,7 @@ def _product_at(f, chip, known, op, resident, free_bytes, follow_s):  # type: ig
     rows, links, slots, capacity = known.rows, known.links, known.slots, free_bytes / chip.sizes[CORES]
     slot, at = _find(rows, links, slots, key, p.extra_load_bytes, follow_s, capacity)
     if at == -1 and not is_full(known):
-        c, found, _ = search(p, machine_at(chip, f.ops[op, UNIT], free_bytes), True)
+        c, found, _ = search(p, machine_at(chip, f.ops[op, UNIT], free_bytes), _PRUNED)
         put_candidate(rows[slots[_SLOTS]], p, found, c.split_g * c.split_m * c.split_n * c.split_k)
         time_s = found.time_s if found.feasible else np.inf
         at = _add(rows, links, slots, slot, key, p.extra_load_bytes, follow_s, capacity, time_s)

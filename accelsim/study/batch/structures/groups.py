@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from accelsim.mapping.sequence import shortest
 from accelsim.study.batch.kernels import load_seconds
 from accelsim.study.batch.plan import LONGEST_GROUP
-from accelsim.study.batch.structures.borders import UNKNOWN, Extent, make_plain, members
+from accelsim.study.batch.structures.borders import HELD_BYTES, UNKNOWN, Extent, make_plain, members
 from accelsim.study.batch.structures.entries import BURST, CORES
 from accelsim.study.batch.structures.facts import BEGIN, FIRST_OP, HALOS, LIVE, STRIPES, WEIGHTS
 from accelsim.study.batch.structures.least import most_stripes, running_sums
@@ -32,13 +32,10 @@ class Groups(NamedTuple):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _fits(work, sums, body, first, last, held_bytes):  # type: ignore[no-untyped-def]
-    """Whether stripes and weights of body ops ``first`` to ``last`` fit."""
-    live = 0.0
-    for op in range(first, last + 1):
-        live = max(live, work[op, LIVE])
+def _held_bytes(sums, body, first, last, live):  # type: ignore[no-untyped-def]
+    """Stripes and weights of body ops ``first`` to ``last``; ``live`` are bytes of their stripes alive at most."""
     stripe_bytes = live + sums[last + 1 + body, HALOS] - sums[first + body, HALOS]
-    return stripe_bytes + weight_bytes(sums, body, first, last) <= held_bytes
+    return stripe_bytes + weight_bytes(sums, body, first, last)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -99,6 +96,16 @@ def _others_s(load, work, in_stripes, first, last):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
+def _saved(alone_s, seconds, stripes):  # type: ignore[no-untyped-def]
+    """(entries + 1,) running sums of what a group in so many stripes may save of each entry."""
+    saved = np.zeros(len(alone_s) + 1)
+    for entry in range(len(alone_s)):
+        least_s = seconds[entry, 0] + seconds[entry, 1] + (stripes - 1) * seconds[entry, 2]
+        saved[entry + 1] = saved[entry] + max(0.0, alone_s[entry] - least_s)
+    return saved
+
+
+@njit(cache=True, nogil=True)
 def find_groups(f, chip, known, stripes, row, least, whole_s):  # type: ignore[no-untyped-def]
     """`Groups` that are faster than any sequence of the same entries that was found before.
 
@@ -108,19 +115,21 @@ def find_groups(f, chip, known, stripes, row, least, whole_s):  # type: ignore[n
     most, count = most_stripes(alone_s, least.seconds), 0
     best_s = _rivals(row, places, chip.mapper[3])
     table, times = np.empty((best_s.size * len(f.bodies), 5), np.int64), np.empty(best_s.size * len(f.bodies))
-    load, work = running_sums(least.seconds[:, 0]), running_sums(least.seconds[:, 1])
-    again = running_sums(least.seconds[:, 2])
+    load, work = running_sums(least.seconds[:, 0].copy()), running_sums(least.seconds[:, 1].copy())
+    again = running_sums(least.seconds[:, 2].copy())
     # What entries elsewhere may save by stripes.
     in_stripes = running_sums(np.minimum(least.seconds[:, 2], 0.0) * (f.bodies[:, STRIPES].max() - 1))
-    one_core = chip.sizes[CORES] == 1
+    alone, one_core = running_sums(alone_s), chip.sizes[CORES] == 1
     for body in range(1, len(f.bodies) - 1):
         from_op, count_of, ops_from = f.bodies[body, FIRST_OP], f.bodies[body, STRIPES], f.bodies[body, BEGIN]
         behind = from_op + f.bodies[body + 1, BEGIN] - ops_from
+        saved = _saved(alone_s, least.seconds, count_of)
         for place in range(len(places) - 1 if count_of <= most else 0):
             begin, first = places[place]
             if begin < from_op:
                 continue
-            chained, chain_s = begin + ops_from - from_op, 0.0
+            chained = seen = begin + ops_from - from_op
+            chain_s = live = 0.0
             for longer in range(place + 2, min(place + 1 + LONGEST_GROUP, len(places))):
                 end, last = places[longer, 0] - 1, places[longer, 1] - 1
                 if end >= behind:
@@ -133,11 +142,19 @@ def find_groups(f, chip, known, stripes, row, least, whole_s):  # type: ignore[n
                 if least_s >= enough_s:
                     continue
                 extent = Extent(begin + ops_from - from_op, end + ops_from - from_op, begin, end)
-                if not _fits(f.work, f.sums, body, extent.first, extent.last, stripes.held_bytes):
+                for op in range(seen, extent.last + 1):
+                    live = max(live, f.work[op, LIVE])
+                seen = extent.last + 1
+                if _held_bytes(f.sums, body, extent.first, extent.last, live) > stripes.room[HELD_BYTES]:
                     break
                 if one_core:
                     # Nothing crosses a network, so that no entry is faster with some of its data in DRAM.
                     chained, chain_s = _chain(f, chip, known, stripes, extent.last, chained, chain_s)
+                    if chained > extent.last:
+                        reach = places[min(place + LONGEST_GROUP, len(places) - 1), 1]
+                        could_s = alone[last + 1] - alone[first] + saved[reach] - saved[last + 1]
+                        if count_of * chain_s > could_s * (1 + _ROUNDING):
+                            break  # nor does any longer group gain
                     if count_of * chain_s >= enough_s * (1 + _ROUNDING):
                         continue
                 time_s = _group_s(f, chip, known, stripes, body, extent, enough_s)
