@@ -48,7 +48,9 @@ class Progress:
 def progress_text(tally: Tally) -> str:
     """Designs done, their rate, the share that is ok, the best so far, and the time that is left."""
     parts = [f"{tally.done:,} of {'at most ' if tally.open_ended else ''}{tally.total:,} designs"]
-    rate = tally.designs_per_s
+    rate = tally.designs_per_s if tally.done else 0.0
+    if not tally.done:
+        parts.append("starting, which compiles code once for an installation")
     if rate > 0:
         parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
     if tally.done:

@@ -141,6 +141,14 @@ def test_progress_says_rate_share_best_and_time_left():
     assert "left" not in progress_text(found)
 
 
+def test_the_start_is_told_and_counts_for_no_rate():
+    assert progress_text(Tally(100, {"latency_s": "min"}, Front(1))).startswith("0 of 100 designs; starting")
+    found = tally(40)
+    found.started -= 6.0
+    found.starting_s = 4.0
+    assert 15.0 < found.designs_per_s <= 20.0
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

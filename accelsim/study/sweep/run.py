@@ -50,6 +50,7 @@ class Tally:
         statuses: how many of each of `STATUSES`.
         front: the Pareto front so far.
         started: `time.monotonic` at the start.
+        starting_s: of the first design, for which code is loaded, or compiled once for an installation.
     """
 
     total: int
@@ -60,6 +61,7 @@ class Tally:
     kept: int = 0
     statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     started: float = field(default_factory=time.monotonic)
+    starting_s: float = 0.0
 
     def add(self, first: int, table: Table, *, kept: bool) -> None:
         """Take in one chunk."""
@@ -72,8 +74,8 @@ class Tally:
 
     @property
     def designs_per_s(self) -> float:
-        """Of this run, without what was kept."""
-        elapsed = time.monotonic() - self.started
+        """Of this run, without what was kept and without its start."""
+        elapsed = time.monotonic() - self.started - self.starting_s
         return (self.done - self.kept) / elapsed if elapsed > 0 else 0.0
 
     @property
@@ -118,7 +120,9 @@ class Forecast:
 def forecast(sweep: Sweepable, workers: int) -> Forecast:
     """Count the designs of a sweep and time a few of them; nothing is written."""
     designs = designs_of(sweep)
-    pace = _probe(Evaluator(sweep), next(strategy_of(sweep)))[0]
+    evaluator, here = Evaluator(sweep), next(strategy_of(sweep))
+    _start(evaluator, here)
+    pace = _probe(evaluator, here)[0]
     return Forecast(sweep.name, designs, pace.seconds_per_design, workers)
 
 
@@ -148,6 +152,8 @@ def run_sweep(
         tally = Tally(designs_of(sweep), senses, Front(len(senses)), open_ended)
         here, known = next(strategy), Table.of(0, evaluator.metric_names)
         if "chunk_designs" not in store.manifest:
+            progress(tally)
+            tally.starting_s = _start(evaluator, here)
             pace, known = _probe(evaluator, here)
             store.begin(chunk_designs=pace.chunk_designs, least_chunk_designs=pace.least_chunk_designs,
                         seconds_per_design=pace.seconds_per_design, file=sweep.file, versions=_versions())  # fmt: skip
@@ -288,12 +294,18 @@ class _Pace:
         return self.each_s + self.fixed_s / self.chunk_designs
 
 
+def _start(evaluator: Evaluator, here: Round) -> float:
+    """Seconds of the first design, which compiles and loads."""
+    begin = time.monotonic()
+    evaluator.evaluate(here.coordinates(0, min(1, here.count)))
+    return time.monotonic() - begin
+
+
 def _probe(evaluator: Evaluator, here: Round) -> tuple[_Pace, Table]:
     """Time of ever more designs, until it is long enough to tell what more of them take; of very few, that of one.
 
     What was found of the first designs comes with it.
     """
-    evaluator.evaluate(here.coordinates(0, min(1, here.count)))  # compiles and loads
     most = min(here.count, _MAX_CHUNK) if here.count > _VERY_FEW else 1
     found: list[Table] = []
     done, count, before, before_s = 0, 1, 0, 0.0
