@@ -21,8 +21,8 @@ from accelsim.mapping.contraction import (
 from accelsim.mapping.space import ALONG_GROUPS, ceil_div, input_channels, input_elements
 
 __all__ = [
-    "Least", "begin_s", "candidate_s", "least_of_split", "order_s", "split_s", "streamed_s", "tiling_s",
-    "too_many_fetches",
+    "Least", "begin_s", "candidate_s", "least_loaded_bytes", "least_of_split", "moved_s", "order_s", "split_s",
+    "streamed_s", "tiling_s", "too_many_fetches",
 ]  # fmt: skip
 
 _ROUNDING = 1 - 1e-12
@@ -90,14 +90,17 @@ def too_many_fetches(p, t, least, turns, enough_s):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, forceinline=True)
-def streamed_s(hw, least, nm, nn, rows):  # type: ignore[no-untyped-def]
-    """Least time of ``nm`` tiles of m, with ``rows`` of input, and ``nn`` of n: with more tiles of n never less.
-
-    Where there are several of both, one operand is fetched again for each tile of the other.
-    """
+def least_loaded_bytes(least, nm, nn, rows):  # type: ignore[no-untyped-def]
+    """Weights and inputs that are loaded at least: of several tiles of both m and n, one is fetched for each other."""
     inputs = least.inputs * rows
     weights_again = least.weights * (nm if nn > 1 else 1) + inputs
-    loaded = min(weights_again, least.weights + inputs * (nn if nm > 1 else 1))
+    return min(weights_again, least.weights + inputs * (nn if nm > 1 else 1))
+
+
+@njit(cache=True, forceinline=True)
+def streamed_s(hw, least, nm, nn, rows):  # type: ignore[no-untyped-def]
+    """Least time of ``nm`` tiles of m, with ``rows`` of input, and ``nn`` of n: with more tiles of n never less."""
+    loaded = least_loaded_bytes(least, nm, nn, rows)
     load_s = loaded / hw.dram_bytes_per_s
     return (load_s + max(least.store_s, least.latency_s + least.reduce_s if loaded > 0 else 0.0)) * _ROUNDING
 
@@ -121,7 +124,7 @@ def tiling_s(s, t, least, start_s, last_s):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, forceinline=True)
-def _moved_s(p, hw, t, least, order):  # type: ignore[no-untyped-def]
+def moved_s(p, hw, t, least, order):  # type: ignore[no-untyped-def]
     """Seconds of all loads and spills in one order of the loops, and of what comes over the network."""
     weight_repeats, input_repeats, spills = repeats(order, t)
     rows = t.all_rows * input_repeats
@@ -133,7 +136,7 @@ def _moved_s(p, hw, t, least, order):  # type: ignore[no-untyped-def]
 @njit(cache=True, forceinline=True)
 def order_s(p, hw, s, t, least, order, last_s):  # type: ignore[no-untyped-def]
     """Least time of a tiling in one order of its loops, however the arrays of a core share its work, at their peak."""
-    load_s, spill_s, gather_s = _moved_s(p, hw, t, least, order)
+    load_s, spill_s, gather_s = moved_s(p, hw, t, least, order)
     arrived_s = max(load_s + least.latency_s if load_s > 0 else 0.0, gather_s)
     last_tile_s = least.array_s / (s.g * t.nm * t.nn * t.nk)
     return max(arrived_s + last_tile_s + max(last_s, least.reduce_s), load_s + least.store_s + spill_s) * _ROUNDING
@@ -150,7 +153,7 @@ def candidate_s(p, hw, c, s, t, least, start_s, last_s):  # type: ignore[no-unty
     mac_cycles = 1.0 * turns * (t.m_cycles * t.n_cycles * t.k_cycles) + fill_cycles(hw)
     array_s = max(mac_cycles, port / hw.port_bytes_per_cycle) / hw.array_hz
 
-    load_s, spill_s, gather_s = _moved_s(p, hw, t, least, c.order)
+    load_s, spill_s, gather_s = moved_s(p, hw, t, least, c.order)
     late = is_late(c, t)
     after_s = max(last_s, least.reduce_s + p.follow_s if late else max(least.reduce_s, p.follow_s * share))
     arrived_s = max(load_s + least.latency_s if load_s > 0 else 0.0, gather_s)

@@ -51,7 +51,10 @@ from accelsim.mapping.space import (
 )
 from accelsim.mapping.unowned import unowned
 
-__all__ = ["all_sides", "divisors_of", "least_buffer_bytes", "orders_that_differ", "search", "splits_of", "tiling_of"]
+__all__ = [
+    "all_sides", "divisors_of", "least_buffer_bytes", "least_folds", "orders_that_differ", "search", "splits_of",
+    "tiling_of",
+]  # fmt: skip
 
 _TIE = 2e-9
 """Relative difference of two times beyond which rounding does not decide which is shorter."""
@@ -178,7 +181,7 @@ def tiling_of(sides, i, j, h, along, channels):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _least_folds(sides, i, j, groups, arrays, ways):  # type: ignore[no-untyped-def]
+def least_folds(sides, i, j, groups, arrays, ways):  # type: ignore[no-untyped-def]
     """Least cycles, over the ways in which arrays share work, for each of those that k contributes."""
     least = 1.0 * groups * sides.m[i, 4] * sides.n[j, 2]
     for along in range(1, ways):
@@ -231,14 +234,14 @@ def _search_sides(p, hw, c, s, sides, ways, least, prune, best_c, best):  # type
     least_begin_s = max(hw.overhead_s, least.latency_s)
     for i in range(len(sides.m)):
         left = _cycles_left(hw, best.time_s * (1 + _TIE), least_begin_s + least.reduce_s)
-        if prune and _least_folds(sides, i, 0, s.g, hw.arrays, ways) * least_k > left:
+        if prune and least_folds(sides, i, 0, s.g, hw.arrays, ways) * least_k > left:
             continue
         for j in range(len(sides.n)):
             if prune and streamed_s(hw, least, sides.m[i, 1], sides.n[j, 1], sides.m[i, 3]) > best.time_s * (1 + _TIE):
                 break
             last_s = last_store_bytes(p, c, sides.m[i, 0], sides.n[j, 0]) / hw.dram_bytes_per_s
             left = _cycles_left(hw, best.time_s * (1 + _TIE), least_begin_s + max(last_s, least.reduce_s))
-            folds = _least_folds(sides, i, j, s.g, hw.arrays, ways)
+            folds = least_folds(sides, i, j, s.g, hw.arrays, ways)
             if prune and folds * least_k > left:
                 continue
             for h in range(len(sides.k)):
@@ -280,16 +283,16 @@ def _search_split(p, hw, c, prune, best_c, best):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def divisors_of(number, limit):  # type: ignore[no-untyped-def]
-    """All divisors up to ``limit``, in order."""
+def divisors_of(number):  # type: ignore[no-untyped-def]
+    """All divisors, in order."""
     found, each, count = np.empty(2 * int(np.sqrt(number)) + 2, np.int64), 1, 0
-    while each * each <= number and each <= limit:
+    while each * each <= number:
         if number % each == 0:
             found[count] = each
             count += 1
         each += 1
     for other in range(count - 1, -1, -1):
-        if found[other] ** 2 < number and number // found[other] <= limit:
+        if found[other] ** 2 < number:
             found[count] = number // found[other]
             count += 1
     return found[:count]
@@ -298,7 +301,7 @@ def divisors_of(number, limit):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def splits_of(p, used):  # type: ignore[no-untyped-def]
     """(n, 4) ways to split a product over ``used`` cores: parts of groups, m, n and k."""
-    rows, channels, divisors = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), divisors_of(used, used)
+    rows, channels, divisors = ceil_div(p.m, p.row_outputs), ceil_div(p.k, p.kernel_size), divisors_of(used)
     found, count = np.empty((len(divisors) ** 3, 4), np.int64), 0
     for sg in divisors:
         for sm in divisors:

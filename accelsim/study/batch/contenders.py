@@ -21,11 +21,10 @@ from accelsim.mapping.contraction import (
     last_store_bytes,
     partial_passes,
     port_passes,
-    repeats,
     streamed_bytes,
 )
-from accelsim.mapping.pruning import Least, least_of_split
-from accelsim.mapping.search import all_sides, orders_that_differ, splits_of, tiling_of
+from accelsim.mapping.pruning import Least, least_loaded_bytes, least_of_split, moved_s
+from accelsim.mapping.search import all_sides, least_folds, orders_that_differ, splits_of, tiling_of
 from accelsim.mapping.space import (
     ALONG_GROUPS,
     ALONG_N,
@@ -126,32 +125,20 @@ def _with_cycles(a, cycles):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _least_folds(split, sides, i, j):  # type: ignore[no-untyped-def]
-    """Least cycles, over the ways in which arrays share work, for each of those that k contributes."""
-    least = 1.0 * split.s.g * sides.m[i, 4] * sides.n[j, 2]
-    for along in range(1, split.ways):
-        turns = split.turns if along == ALONG_GROUPS else split.s.g
-        least = min(least, 1.0 * turns * sides.m[i, 4 + along] * sides.n[j, 2 + along])
-    return least
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _of_tilings(split, cells, envelope, rows, times, n):  # type: ignore[no-untyped-def]
     """The same with every tiling of a split."""
     p, least = split.p, split.least
     sides, base = all_sides(p, split.hw, split.s, split.c.dataflow, split.ways), _needs_of(least)
-    room = 3 * split.ways * len(sides.k)
+    room, groups, arrays, ways = 3 * split.ways * len(sides.k), split.s.g, split.hw.arrays, split.ways
     for i in range(len(sides.m)):
-        trips, read, folds = sides.m[i, 1], sides.m[i, 3] * least.inputs, _least_folds(split, sides, i, 0)
+        folds = least_folds(sides, i, 0, groups, arrays, ways)
         if not may_win(_with_cycles(base, folds * sides.k[0, 3] + split.fill), cells, envelope):
             continue
         for j in range(len(sides.n)):
-            folds = _least_folds(split, sides, i, j)
+            folds = least_folds(sides, i, j, groups, arrays, ways)
             last = 1.0 * last_store_bytes(p, split.c, sides.m[i, 0], sides.n[j, 0])
-            around = sides.n[j, 1]  # trips of n: weights or inputs are read again, whichever loop is inside
-            again = least.weights * trips + read if around > 1 else least.weights + read
-            load = min(again, least.weights + read * (around if trips > 1 else 1))
+            load = least_loaded_bytes(least, sides.m[i, 1], sides.n[j, 1], sides.m[i, 3])
             needs = Needs(
                 folds * sides.k[0, 3] + split.fill, base.port, 0.0, max(load, base.load), 0.0, base.stored, last,
                 sides.m[i, 3] * least.gathered, base.reduced, 0.0, base.latency, 0.0,
@@ -167,14 +154,12 @@ def _of_tilings(split, cells, envelope, rows, times, n):  # type: ignore[no-unty
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _least_moved(split, t):  # type: ignore[no-untyped-def]
     """Least bytes that are loaded, and that are loaded and stored, in any order of the loops."""
-    p, least, load, moved = split.p, split.least, np.inf, np.inf
+    load, moved = np.inf, np.inf
     for order in orders_that_differ(t.nm, t.nn, t.nk):
         if order >= 0:
-            weight_repeats, input_repeats, spills = repeats(order, t)
-            loaded = least.weights * weight_repeats + least.inputs * (t.all_rows * input_repeats)
-            load = min(load, loaded)
-            moved = min(moved, loaded + 2.0 * spills * p.groups * p.m * p.n * p.partial_bytes)
-    return load, moved + least.store_s
+            loaded, spilled, _ = moved_s(split.p, split.hw, t, split.least, order)
+            load, moved = min(load, loaded), min(moved, loaded + spilled)
+    return load, moved + split.least.store_s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -216,10 +201,8 @@ def _of_order(split, sides, at, order, folds, first, needs, cells, envelope, row
     p, hw, c, s, least = split.p, split.hw, split.c, split.s, split.least
     channels = input_channels(p, s.k)
     t = tiling_of(sides, at[0], at[1], at[2], 0, channels)
-    weight_repeats, input_repeats, spills = repeats(order, t)
-    load = least.weights * weight_repeats + least.inputs * (t.all_rows * input_repeats)
-    stored = least.store_s + 2.0 * spills * p.groups * p.m * p.n * p.partial_bytes
-    gathered, trips = least.gathered * (t.all_rows * input_repeats), t.nm * t.nn * t.nk
+    load, spilled, gathered = moved_s(p, hw, t, least, order)
+    stored, trips = least.store_s + spilled, t.nm * t.nn * t.nk
     any_way = Needs(
         folds * t.k_cycles + split.fill, needs.port, 1.0 / (s.g * trips), load, first, stored, needs.last, gathered,
         needs.reduced, needs.fetches, needs.latency, 0.0,

@@ -169,6 +169,16 @@ def test_no_design_is_visited_twice(base):
     assert certificate["share"] < 0.1
 
 
+def drawn(data, orders, box):
+    """Any part of a box that halving leads to, and the coordinates of any design in it."""
+    while box.count > 1 and data.draw(st.booleans()):
+        box = box.halves()[data.draw(st.integers(0, 1))]
+    coordinates = np.array(box.base)
+    for position, first, last in box.ranges:
+        coordinates[position] = orders.orders[position][data.draw(st.integers(first, last))]
+    return box, coordinates
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_floors_are_below_every_design_of_their_box(base, data):
@@ -176,11 +186,7 @@ def test_floors_are_below_every_design_of_their_box(base, data):
     orders, evaluator = Orders.of(sweep.space), Evaluator(sweep)
     floors = Floors(evaluator)
     box = data.draw(st.sampled_from([*boxes_of(orders)][::7]))
-    while box.count > 1 and data.draw(st.booleans()):
-        box = box.halves()[data.draw(st.integers(0, 1))]
-    coordinates = np.array(box.base)
-    for position, first, last in box.ranges:
-        coordinates[position] = orders.orders[position][data.draw(st.integers(first, last))]
+    box, coordinates = drawn(data, orders, box)
     best, smallest = orders.best(box), orders.smallest(box)
     table = evaluator.evaluate(np.stack([coordinates, best]))
     if not table.ok.all():
@@ -229,11 +235,7 @@ def test_floors_hold_on_any_network_and_chip(data):
     orders, evaluator = Orders.of(sweep.space), Evaluator(sweep)
     floors = Floors(evaluator)
     box = data.draw(st.sampled_from(list(boxes_of(orders))))
-    while box.count > 1 and data.draw(st.booleans()):
-        box = box.halves()[data.draw(st.integers(0, 1))]
-    coordinates = np.array(box.base)
-    for position, first, last in box.ranges:
-        coordinates[position] = orders.orders[position][data.draw(st.integers(first, last))]
+    box, coordinates = drawn(data, orders, box)
     best, smallest = orders.best(box), orders.smallest(box)
     table = evaluator.evaluate(np.stack([coordinates, best]))
     assume(table.ok[0])  # else it fits nowhere
